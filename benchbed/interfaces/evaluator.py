@@ -1,0 +1,102 @@
+"""What an evaluator (a frozen network metrics measure with) must do, and the features of each role."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Protocol, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class KeypointFeatures:
+    """Role `keypoints`: detected landmarks or joints.
+
+    Args:
+        positions: float32 `[N, K, 2]`, (x, y) in pixels of the scored frame.
+        found: bool `[N, K]`; positions of points that were not found mean nothing.
+    """
+
+    positions: Tensor
+    found: Tensor
+
+
+@dataclass(frozen=True)
+class IdentityFeatures:
+    """Role `identity`: embeddings, as the network gives them.
+
+    Args:
+        vectors: float32 `[N, D]`.
+        found: bool `[N]`; False where there was nothing to embed (no face found).
+    """
+
+    vectors: Tensor
+    found: Tensor
+
+
+@dataclass(frozen=True)
+class PooledFeatures:
+    """Role `pooled`: one vector per frame for set metrics (Inception-like), float32 `[N, D]`."""
+
+    vectors: Tensor
+
+
+@dataclass(frozen=True)
+class PerceptualFeatures:
+    """Role `perceptual`: channel-normalised activations for LPIPS.
+
+    Args:
+        layers: per layer float32 `[N, C_l, H_l, W_l]`, unit length over channels.
+        weights: per layer `[C_l]`, non-negative: the calibrated 1x1 head without bias.
+    """
+
+    layers: tuple[Tensor, ...]
+    weights: tuple[Tensor, ...]
+
+
+Features = KeypointFeatures | IdentityFeatures | PooledFeatures | PerceptualFeatures
+CacheableFeatures = TypeVar("CacheableFeatures", KeypointFeatures, IdentityFeatures, PooledFeatures)
+CACHEABLE: dict[str, type] = {
+    "keypoints": KeypointFeatures,
+    "identity": IdentityFeatures,
+    "pooled": PooledFeatures,
+}
+
+
+def features_to_arrays(features: CacheableFeatures) -> dict[str, np.ndarray]:
+    """Arrays by field name, on the CPU."""
+    return {field.name: getattr(features, field.name).cpu().numpy() for field in fields(features)}
+
+
+def features_from_arrays(role: str, arrays: dict[str, np.ndarray], device: torch.device | str):
+    """The features of a cacheable role from what `features_to_arrays` gave."""
+    return CACHEABLE[role](**{name: torch.from_numpy(array).to(device) for name, array in arrays.items()})
+
+
+class Evaluator(Protocol):
+    """A frozen network: frames in, features of one role out; batched, eval mode, no gradients.
+
+    Attributes:
+        fingerprint: name + weights sha256 + preprocessing version. Equal fingerprints give equal features.
+    """
+
+    fingerprint: str
+
+    def __call__(self, frames: Tensor) -> Features:
+        """Features of frames `[N, 3, H, W]`, RGB float32 in [0, 1], on the device the evaluator was built for."""
+        ...
+
+
+class EvaluatorBuilder(Protocol):
+    """The callable an evaluator card's `entry` names."""
+
+    def __call__(self, *, device: torch.device) -> Evaluator:
+        """Load the weights, check the recorded golden output and return the evaluator.
+
+        Raises:
+            WeightsMissingError: a weights file is not here; the message ends with the command that brings it.
+            CheckpointError: the file is damaged or its golden output is not reproduced.
+        """
+        ...
