@@ -1,0 +1,1 @@
+"""Datasets: drawn figures, folders of videos."""

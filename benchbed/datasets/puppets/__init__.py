@@ -1,0 +1,1 @@
+"""Procedurally drawn, articulated figures: the embedded default world."""

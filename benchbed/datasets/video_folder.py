@@ -1,0 +1,232 @@
+"""Any folder of videos as a dataset: video files, gifs, wide picture strips, folders of frames."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchbed.datasets.clip_files import ClipFile, Scan, probe, scan
+from benchbed.datasets.images import check_alpha_rule, decode_image
+from benchbed.datasets.video_io import decoder_name, read_video
+from benchbed.errors import BenchbedError, ClipError
+from benchbed.frames import RESIZE_RULE, resize_frames
+from benchbed.interfaces.dataset import Clip, ExactKeypoints
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SPLITS = ("train", "test")
+DEFAULT_RESOLUTION = 256
+PROBED_CLIPS = 8
+DECODED_CLIPS_KEPT = 2  # protocols read source and driving frames of the same clip one after the other
+CHUNK = 1 << 20
+
+
+def open_folder(
+    path: Path | str, *, resolution: int | None = None, domain: str = "other", alpha: str = "drop"
+) -> VideoFolder:
+    """A folder of clips, or one clip file, as a dataset.
+
+    Layouts: `path/train` and `path/test` with clips in them, or clips directly (all of them are `test`). A
+    clip is a video file, a gif, one wide image (square frames side by side) or a folder of PNG/JPG frames, at
+    any depth. Opening reads names and headers only; a broken clip is reported when its frames are asked for.
+
+    Args:
+        path: the folder, or a single clip file.
+        resolution: frames are made square, this many pixels (stretched, as the field does); None takes the
+            clips' own size where they are square and all alike, else 256.
+        domain: `face`, `body`, `robot`, `animal` or `other`; decides which evaluators apply.
+        alpha: `drop` the fourth channel as the field's loaders do, or composite on `white`.
+
+    Raises:
+        BenchbedError: the path does not exist, or holds no clip.
+    """
+    path = Path(path)
+    check_alpha_rule(alpha)
+    if resolution is not None and resolution < 8:
+        raise BenchbedError(f"resolution {resolution} is too small; give at least 8 pixels")
+    if not path.exists():
+        raise BenchbedError(f"dataset path '{path}' does not exist; give a folder of videos")
+    splits: dict[str, Scan] = {}
+    try:
+        if path.is_dir():
+            present = [split for split in SPLITS if (path / split).is_dir()]
+            splits = {split: scan(path / split) for split in present} or {"test": scan(path)}
+        else:
+            splits = {"test": Scan((ClipFile(path.name, (path,), is_folder=False),), ())}
+    except OSError as error:
+        raise BenchbedError(f"{error.filename or path} cannot be listed: {error.strerror}") from error
+    if not any(found.clips for found in splits.values()):
+        ignored = "; ".join(note for found in splits.values() for note in found.ignored)
+        raise BenchbedError(
+            f"{path} holds no clip{f' ({ignored})' if ignored else ''}; put video files, gifs, wide picture "
+            "strips or one folder of frames per clip there, or into its sub-folders train and test"
+        )
+    return VideoFolder(path, splits, resolution=resolution, domain=domain, alpha=alpha)
+
+
+class VideoFolder:
+    """The dataset `open_folder` returns; see `benchbed.interfaces.dataset.Dataset`."""
+
+    def __init__(
+        self, path: Path, splits: dict[str, Scan], *, resolution: int | None, domain: str, alpha: str
+    ) -> None:
+        self.path = path
+        self.name = path.stem if path.is_file() else path.resolve().name
+        self.domain = domain
+        self.decoder = decoder_name()
+        self._alpha = alpha
+        self._files: dict[str, ClipFile] = {}
+        self._clips: dict[str, list[Clip]] = {}
+        for split in sorted(splits):  # test before train: its ids stay as published lists have them
+            self._clips[split] = [self._register(split, file) for file in splits[split].clips]
+        size, sentences = _common_size([*self._files.values()], resolution, alpha)
+        self.resolution = (size, size)
+        ignored = [f"{split}: {note}" for split, found in splits.items() for note in found.ignored]
+        self.notes = (*sentences, *ignored)
+        self._decoded: OrderedDict[str, Tensor] = OrderedDict()
+        self._lock = Lock()
+
+    def _register(self, split: str, file: ClipFile) -> Clip:
+        clip_id = file.id if file.id not in self._files else f"{split}/{file.id}"
+        self._files[clip_id] = file
+        return Clip(id=clip_id, identity=identity_of(file.id), domain=self.domain)
+
+    if TYPE_CHECKING:
+        fingerprint: str  # the protocol's plain attribute; computed when first asked for, as it reads every file
+    else:
+
+        @cached_property
+        def fingerprint(self) -> str:
+            """Sha256 over every clip's split, id and contents, and the rules that turn them into frames."""
+            return self._digest()
+
+    def clips(self, split: str) -> list[Clip]:
+        """The clips of a split, sorted by id.
+
+        Raises:
+            BenchbedError: the folder has no such split, or it is empty.
+        """
+        if split not in self._clips:
+            raise BenchbedError(
+                f"dataset '{self.name}' has no split '{split}' (it has: {', '.join(sorted(self._clips))}); "
+                f"put its clips into {self.path.name}/{split}"
+            )
+        if not self._clips[split]:
+            raise BenchbedError(f"split '{split}' of dataset '{self.name}' is empty; put clips into it")
+        return list(self._clips[split])
+
+    def clip(self, clip_id: str) -> Clip:
+        """The clip of that id, from any split.
+
+        Raises:
+            BenchbedError: no clip has that id.
+        """
+        for clips in self._clips.values():
+            for clip in clips:
+                if clip.id == clip_id:
+                    return clip
+        raise BenchbedError(f"dataset '{self.name}' has no clip '{clip_id}'")
+
+    def frames(self, clip_id: str) -> Tensor:
+        """All frames of a clip at the dataset's resolution, uint8 `[T, 3, H, W]` RGB; not to be written to.
+
+        Raises:
+            ClipError: the clip is corrupt, empty or truncated; the message names it.
+        """
+        with self._lock:
+            if clip_id in self._decoded:
+                self._decoded.move_to_end(clip_id)
+                return self._decoded[clip_id]
+        self.clip(clip_id)
+        frames = self._decode(self._files[clip_id])
+        with self._lock:
+            self._decoded[clip_id] = frames
+            while len(self._decoded) > DECODED_CLIPS_KEPT:
+                self._decoded.popitem(last=False)
+        return frames
+
+    def keypoints(self, clip_id: str) -> ExactKeypoints | None:
+        """None: nobody knows the key points of a real video exactly."""
+        return None
+
+    def _digest(self) -> str:
+        digest = hashlib.sha256()
+        rules = (f"{self.resolution[0]}x{self.resolution[1]}", self._alpha, RESIZE_RULE, self.decoder)
+        digest.update("\n".join(rules).encode())
+        for split in sorted(self._clips):
+            for clip in sorted(self._clips[split], key=lambda clip: clip.id):
+                content = _content_digest(self._files[clip.id])
+                digest.update(f"\n{split}\t{clip.id}\t{content}".encode())
+        return digest.hexdigest()
+
+    def _decode(self, file: ClipFile) -> Tensor:
+        import torch
+
+        if file.is_folder:
+            parts = [decode_image(path, self._alpha)[0][None] for path in file.files]
+            frames = np.concatenate([resize_frames(part, self.resolution) for part in parts])
+        else:
+            frames = resize_frames(read_video(file.files[0], self._alpha).frames, self.resolution)
+        return torch.from_numpy(np.ascontiguousarray(frames.transpose(0, 3, 1, 2)))
+
+
+def identity_of(clip_id: str) -> str:
+    """Whose clip it is: the name up to the first `#` (as FOMM names files), else the first folder or the clip."""
+    name = clip_id.rsplit("/", 1)[-1]
+    if "#" in name:
+        return name.split("#", 1)[0]
+    return clip_id.split("/", 1)[0]
+
+
+def _common_size(files: list[ClipFile], resolution: int | None, alpha: str) -> tuple[int, list[str]]:
+    """Side of the square frames, and the sentences about how clips are brought to it."""
+    sizes: list[tuple[int, int]] = []
+    transparent = False
+    probed = 0
+    for file in files:
+        try:
+            found = probe(file)
+        except ClipError:
+            continue  # the clip is named when its frames are asked for; another one tells the size
+        sizes += found.sizes
+        transparent = transparent or found.alpha
+        probed += 1
+        if probed == PROBED_CLIPS:
+            break
+    distinct = sorted(set(sizes))
+    common = distinct[0][0] if len(distinct) == 1 and distinct[0][0] == distinct[0][1] else None
+    side = resolution or common or DEFAULT_RESOLUTION
+    sentences = []
+    other = [f"{width}x{height}" for height, width in distinct if (height, width) != (side, side)]
+    if other:
+        shown = ", ".join(other[:3]) + (", ..." if len(other) > 3 else "")
+        stretched = any(height != width for height, width in distinct)
+        sentences.append(
+            f"frames are resized{' and stretched' if stretched else ''} from {shown} to {side}x{side} "
+            "(skimage, bilinear, antialiased)"
+        )
+    if transparent:
+        rule = "dropped, as the field's loaders do" if alpha == "drop" else "composited on white"
+        sentences.append(f"transparency is {rule}")
+    return side, sentences
+
+
+def _content_digest(file: ClipFile) -> str:
+    digest = hashlib.sha256()
+    for path in file.files:
+        if file.is_folder:
+            digest.update(f"\n{path.name}\n".encode())
+        try:
+            with path.open("rb") as stream:
+                while chunk := stream.read(CHUNK):
+                    digest.update(chunk)
+        except OSError as error:
+            digest.update(f"unreadable: {error.errno}".encode())
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Who carries a plan out: on this machine, or over many."""

@@ -1,0 +1,356 @@
+"""Carry a plan out on this machine: one method after the other, one case after the other, each stored at once."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import OrderedDict
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from benchbed.errors import BenchbedError, ClipError, StoreError
+from benchbed.executors.memory import MemoryMeter
+from benchbed.frames import to_float
+from benchbed.generation import Stopwatch, animate_clip, in_chunks
+from benchbed.interfaces.dataset import Dataset
+from benchbed.interfaces.method import Method
+from benchbed.interfaces.protocol import Case
+from benchbed.plan import MethodPlan, RunPlan, Section
+from benchbed.real_features import CHUNK, RealFeatures
+from benchbed.scoring import CaseScores, clip_mean, score_chunks
+from benchbed.tracking.progress import Progress
+from benchbed.tracking.record import CaseCost, CaseRecord, ScoreRow
+from benchbed.tracking.samples import save_strip
+from benchbed.tracking.store import Store
+
+log = logging.getLogger(__name__)
+
+HELD_CLIP_BYTES = 1 << 30
+
+
+@dataclass
+class ExecutionSummary:
+    """How many cases were found stored, computed now, and failed."""
+
+    reused: int = 0
+    computed: int = 0
+    failed: int = 0
+
+
+class ClipReader:
+    """Decoded clips of one dataset: read one ahead in a thread, the latest ones held for the next method.
+
+    Args:
+        budget: bytes of decoded frames held at most.
+    """
+
+    def __init__(self, dataset: Dataset, budget: int = HELD_CLIP_BYTES) -> None:
+        self._dataset = dataset
+        self._budget = budget
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decode")
+        self._held: OrderedDict[str, Future[Tensor]] = OrderedDict()
+
+    def ask(self, clip: str) -> None:
+        """Start decoding, if the clip is not held."""
+        if clip not in self._held:
+            self._held[clip] = self._pool.submit(self._dataset.frames, clip)
+
+    def frames(self, clip: str) -> Tensor:
+        """uint8 `[T, 3, H, W]`.
+
+        Raises:
+            ClipError: the clip cannot be read.
+        """
+        self.ask(clip)
+        self._held.move_to_end(clip)
+        try:
+            frames = self._held[clip].result()
+        except BaseException:
+            del self._held[clip]
+            raise
+        self._shrink(keep=clip)
+        return frames
+
+    def _shrink(self, keep: str) -> None:
+        sizes = {
+            clip: future.result().nbytes
+            for clip, future in self._held.items()
+            if future.done() and future.exception() is None
+        }
+        total = sum(sizes.values())
+        for clip in list(sizes):
+            if total <= self._budget:
+                return
+            if clip != keep:
+                total -= sizes[clip]
+                del self._held[clip]
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+
+def execute(plan: RunPlan, store: Store, *, quiet: bool = False) -> ExecutionSummary:
+    """Compute what the store does not hold yet; failures become records, never exceptions.
+
+    Raises:
+        StoreError: the results cannot be written; what was stored stays.
+    """
+    if plan.device.startswith("cuda"):
+        # TF32 and autotuned kernels change results from run to run.
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cudnn.benchmark = False
+        torch.backends.cudnn.deterministic = True
+    summary = ExecutionSummary()
+    pending = {
+        (section.name, method.name): [
+            case for case in section.cases if not store.has(section.name, method.name, case.id)
+        ]
+        for section in plan.sections
+        for method in plan.methods
+    }
+    todo = sum(len(cases) for cases in pending.values())
+    summary.reused = sum(len(section.cases) for section in plan.sections) * len(plan.methods) - todo
+    log.info(
+        "%d of %d cases are stored already and reused; computing %d",
+        summary.reused,
+        summary.reused + todo,
+        todo,
+    )
+    with Progress(todo, quiet=quiet) as progress:
+        for section in plan.sections:
+            reader = ClipReader(section.dataset)
+            real = RealFeatures(section.dataset, torch.device(plan.device))
+            try:
+                for method in plan.methods:
+                    cases = pending[section.name, method.name]
+                    if cases:
+                        _run_method(plan, section, method, cases, reader, real, store, summary, progress)
+            finally:
+                reader.close()
+    return summary
+
+
+def _run_method(
+    plan: RunPlan,
+    section: Section,
+    method: MethodPlan,
+    cases: list[Case],
+    reader: ClipReader,
+    real: RealFeatures,
+    store: Store,
+    summary: ExecutionSummary,
+    progress: Progress,
+) -> None:
+    device = torch.device(plan.device)
+    memory = MemoryMeter(device)
+    try:
+        if plan.request.transfer not in method.card.data["transfer"]:
+            raise BenchbedError(f"{method.name} has no {plan.request.transfer} transfer")
+        built = build_method(method, device)
+    except StoreError:
+        raise
+    except Exception as error:  # whatever a plug-in raises is its own row, never the end of the run
+        reason = _reason(error)
+        log.warning("%s cannot be built: %s", method.name, reason)
+        log.debug("building %s failed", method.name, exc_info=True)
+        for case in cases:
+            store.put(section.name, method.name, case.id, failed_record(section, method.name, case, reason))
+            progress.advance(method.name)
+        summary.failed += len(cases)
+        return
+    warm = False
+    for position, case in enumerate(cases):
+        for ahead in cases[position : position + 2]:
+            reader.ask(ahead.driving)
+        try:
+            record = run_case(
+                plan, section, method, built, case, reader, real, store, memory, warm_up=not warm
+            )
+            warm = True
+            summary.computed += 1
+        except StoreError:
+            raise
+        except Exception as error:
+            reason = _reason(error)
+            log.warning("%s on %s failed: %s", method.name, case.id, reason)
+            log.debug("case %s failed", case.id, exc_info=True)
+            record = failed_record(section, method.name, case, reason)
+            summary.failed += 1
+        store.put(section.name, method.name, case.id, record)
+        progress.advance(f"{method.name} {section.dataset.name}")
+
+
+def build_method(method: MethodPlan, device: torch.device) -> Method:
+    """The method in eval mode on the device."""
+    built = method.card.load()(checkpoint=method.checkpoint, configuration=method.configuration)
+    return built.to(device).eval()
+
+
+def _reason(error: Exception) -> str:
+    """One sentence: our own errors speak for themselves, others are named."""
+    text = " ".join(str(error).split()) or "no message"
+    return text if isinstance(error, BenchbedError) else f"{type(error).__name__}: {text}"[:500]
+
+
+def run_case(
+    plan: RunPlan,
+    section: Section,
+    method: MethodPlan,
+    built: Method,
+    case: Case,
+    reader: ClipReader,
+    real: RealFeatures,
+    store: Store,
+    memory: MemoryMeter,
+    *,
+    warm_up: bool,
+) -> CaseRecord:
+    """Generate and score one case.
+
+    Raises:
+        ClipError: a clip cannot be read. Anything else the method raises passes through.
+    """
+    device = torch.device(plan.device)
+    started = time.perf_counter()
+    if case.target is None:
+        raise ClipError(
+            f"case '{case.id}' has no ground-truth frames, which protocol '{section.protocol.name}' needs"
+        )
+    target = reader.frames(case.target).to(device)
+    driving = target if method.privileged else reader.frames(case.driving).to(device)
+    source = to_float(reader.frames(case.source.clip)[case.source.frame].unsqueeze(0).to(device))
+    decoding = time.perf_counter() - started
+
+    def batches(stopwatch: Stopwatch):
+        return animate_clip(
+            built,
+            source,
+            to_float(driving),
+            transfer=case.transfer,
+            batch_size=plan.request.batch_size,
+            precision=plan.request.precision,
+            stopwatch=stopwatch,
+            memory=memory,
+        )
+
+    if warm_up:
+        # The first call pays for kernels and buffers; frames/s is about the method.
+        next(batches(Stopwatch(device)), None)
+    stopwatch = Stopwatch(device)
+    strip_frames = _strip_frames(plan, section, case, target.shape[0])
+    kept: dict[int, Tensor] = {}
+
+    def watched():
+        seen = 0
+        for chunk in in_chunks(batches(stopwatch), CHUNK):
+            for frame in strip_frames:
+                if seen <= frame < seen + chunk.shape[0]:
+                    kept[frame] = chunk[frame - seen].cpu()
+            seen += chunk.shape[0]
+            yield chunk
+
+    started = time.perf_counter()
+    scores = score_chunks(watched(), target, case.target, list(section.measures), real)
+    total = time.perf_counter() - started
+    if kept:
+        save_strip(store, section.name, method.name, case.id, [kept[frame] for frame in sorted(kept)])
+    cost = CaseCost(
+        frames=int(target.shape[0]),
+        generation_seconds=stopwatch.seconds,
+        scoring_seconds=total - stopwatch.seconds,
+        decoding_seconds=decoding,
+        peak_memory_bytes=memory.peak,
+        parameters=_parameters(built),
+        device=_device_name(device),
+    )
+    return CaseRecord(
+        rows=tuple(_rows(section, method.name, case, scores, int(target.shape[0]))),
+        frame_values=scores.frame_values,
+        statistics=scores.statistics,
+        cost=cost,
+        notes=_notes(built, method, section),
+    )
+
+
+def _strip_frames(plan: RunPlan, section: Section, case: Case, count: int) -> list[int]:
+    sampled = [c.id for c in section.cases[: plan.request.save_samples]]
+    if case.id not in sampled:
+        return []
+    return sorted({round(i * (count - 1) / 7) for i in range(8)})
+
+
+def _parameters(built: Method) -> int:
+    return sum(p.numel() for p in built.parameters()) if isinstance(built, torch.nn.Module) else 0
+
+
+def _device_name(device: torch.device) -> str:
+    return (
+        torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else f"cpu, {torch.get_num_threads()} threads"
+    )
+
+
+def _notes(built: Method, method: MethodPlan, section: Section) -> tuple[str, ...]:
+    notes = []
+    if built.resolution not in (None, section.dataset.resolution):
+        (h, w), (height, width) = built.resolution, section.dataset.resolution
+        notes.append(
+            f"{method.name} was trained at {w}x{h}: frames were resized to it and its output back to {width}x{height}"
+        )
+    if built.trained_on not in ("none", section.dataset.name):
+        notes.append(f"{method.name} was trained on {built.trained_on}, not on {section.dataset.name}")
+    for name, value in built.conventions.items():
+        notes.append(f"{method.name} ran with {name}={value}")
+    return tuple(notes)
+
+
+def _rows(section: Section, method: str, case: Case, scores: CaseScores, frames: int) -> list[ScoreRow]:
+    rows = []
+    for measure in section.measures:
+        value, n, n_missing, status = float("nan"), 0, 0, "skipped"
+        if not measure.reason and measure.level == "frame":
+            mean = clip_mean(scores.frame_values[measure.variant])
+            value, n, n_missing, status = mean.value, mean.n, mean.n_missing, "ok"
+        elif not measure.reason:
+            n, status = frames, "ok"
+        rows.append(_row(section, method, case, measure, value, n, n_missing, status, measure.reason))
+    return rows
+
+
+def failed_record(section: Section, method: str, case: Case, reason: str) -> CaseRecord:
+    """A record that says why there are no scores; skipped metrics stay skipped."""
+    return CaseRecord(
+        rows=tuple(
+            _row(
+                section, method, case, m, float("nan"), 0, 0,
+                "skipped" if m.reason else "failed", m.reason or reason,
+            )
+            for m in section.measures
+        )
+    )  # fmt: skip
+
+
+def _row(section, method, case, measure, value, n, n_missing, status, reason) -> ScoreRow:
+    return ScoreRow(
+        method=method,
+        dataset=section.dataset.name,
+        protocol=section.protocol.name,
+        transfer=case.transfer,
+        case=case.id,
+        identity=case.identity,
+        metric=measure.metric,
+        variant=measure.variant,
+        value=value,
+        n=n,
+        n_missing=n_missing,
+        status=status,
+        reason=reason,
+        evaluator=measure.evaluator_names,
+        key=measure.key,
+        tags=",".join(case.tags),
+    )

@@ -1,0 +1,302 @@
+"""From aggregated scores to tables: columns, shown numbers, ranks and footnotes."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from benchbed.tables.model import NAN, Cell, Column, Row, Table
+from benchbed.tables.numbers import bytes_text, counted, decimals_for, fixed, half_width, significant
+from benchbed.tables.rank import best_positions
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Cell", "Column", "Row", "Table", "build_tables"]
+
+# The ceiling shows what a metric can reach; it competes with nobody.
+UNRANKED = frozenset({"oracle"})
+COSTS = (
+    Column("frames_per_second", "frames/s", unit="frames/s"),
+    Column("parameters", "params"),
+    Column("peak_memory_bytes", "peak mem", unit="bytes"),
+)
+Record = dict[str, Any]
+Line = tuple[str, str]  # method and run
+
+
+def build_tables(aggregate: pd.DataFrame, costs: pd.DataFrame, notes: list[str]) -> list[Table]:
+    """One table per dataset, protocol and transfer, in order of appearance.
+
+    Args:
+        aggregate: a row per method, dataset, protocol, transfer and metric variant, with the columns of
+            `benchbed.aggregate.aggregate`; rows of several runs need a column `run` to be told apart.
+        costs: a row per method and dataset: `fps parameters peak_memory_bytes device status reason`.
+        notes: sentences shown below every table.
+
+    Returns:
+        Tables whose rows and metric columns keep the order given. Only values with equal comparability keys
+        are ranked together, and `oracle` never is.
+    """
+    groups: dict[tuple[str, str, str], list[Record]] = {}
+    for record in _records(aggregate):
+        groups.setdefault((record["dataset"], record["protocol"], record["transfer"]), []).append(record)
+    spent = _records(costs)
+    return [_table(*group, records, spent, notes) for group, records in groups.items()]
+
+
+def _records(frame: pd.DataFrame) -> list[Record]:
+    """The frame's rows; rows of one method and variant that come again count as another run."""
+    records: list[Record] = [
+        {str(name): value for name, value in record.items()} for record in frame.to_dict("records")
+    ]
+    seen: Counter[tuple[Any, ...]] = Counter()
+    for record in records:
+        identity = tuple(
+            record.get(name) for name in ("method", "dataset", "protocol", "transfer", "variant", "run")
+        )
+        seen[identity] += 1
+        repeated = f"#{seen[identity]}" if seen[identity] > 1 else ""
+        record["run"] = " ".join(part for part in (record.get("run") or "", repeated) if part)
+    return records
+
+
+class _Footnotes:
+    """Numbered footnotes; the same text keeps its number."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def number(self, text: str) -> int:
+        if text not in self.texts:
+            self.texts.append(text)
+        return self.texts.index(text) + 1
+
+
+def _table(
+    dataset: str, protocol: str, transfer: str, records: list[Record], costs: list[Record], notes: list[str]
+) -> Table:
+    lines: list[Line] = list(dict.fromkeys((record["method"], record["run"]) for record in records))
+    by_column: dict[tuple[str, str], dict[Line, Record]] = {}
+    for record in records:
+        column = by_column.setdefault((record["metric"], record["variant"]), {})
+        column[record["method"], record["run"]] = record
+    several = {metric for metric, count in Counter(m for m, _ in by_column).items() if count > 1}
+    columns = tuple(_column(*ids, entries, ids[0] in several) for ids, entries in by_column.items())
+    footnotes = _Footnotes()
+    cells = [
+        _cells(column, entries, lines, footnotes)
+        for column, entries in zip(columns, by_column.values(), strict=True)
+    ]
+    own = [cost for cost in costs if _same_section(cost, dataset, protocol, transfer)]
+    cells += _cost_cells(own, lines, footnotes)
+    repeated = {method for method, count in Counter(method for method, _ in lines).items() if count > 1}
+    rows = tuple(
+        Row(f"{method} ({run})" if method in repeated and run else method, row)
+        for (method, run), row in zip(lines, zip(*cells, strict=True), strict=True)
+    )
+    return Table(
+        dataset=dataset,
+        protocol=protocol,
+        transfer=transfer,
+        title=_title(dataset, protocol, transfer, records),
+        columns=(*columns, *COSTS),
+        rows=rows,
+        footnotes=tuple(footnotes.texts),
+        daggers=tuple(dict.fromkeys(_daggers(columns, by_column))),
+        notes=(_variants(columns), *_devices(own), *notes),
+    )
+
+
+def _same_section(cost: Record, dataset: str, protocol: str, transfer: str) -> bool:
+    section = {"dataset": dataset, "protocol": protocol, "transfer": transfer}
+    return all(cost.get(name, value) == value for name, value in section.items())
+
+
+def _title(dataset: str, protocol: str, transfer: str, records: list[Record]) -> str:
+    sizes = " and ".join(dict.fromkeys(str(record["resolution"]) for record in records))
+    title = f"{protocol}, {dataset}, {sizes}, {transfer} transfer"
+    partial = [bool(record["partial"]) for record in records]
+    return f"{title} (partial: not all cases were run)" if all(partial) else title
+
+
+def _column(metric: str, variant: str, entries: dict[Line, Record], several: bool) -> Column:
+    first = next(iter(entries.values()))
+    detail = variant.partition("/")[2] or variant
+    return Column(
+        id=variant if several else metric,
+        label=f"{metric.upper()} {detail}" if several else metric.upper(),
+        direction=first["direction"],
+        dagger=any(not record["canonical"] for record in entries.values()),
+        unit=_text(first["unit"]),
+        variant=variant,
+    )
+
+
+def _cells(
+    column: Column, entries: dict[Line, Record], lines: list[Line], footnotes: _Footnotes
+) -> list[Cell]:
+    found = [entries.get(line) for line in lines]
+    shown = [_shown(record) for record in found]
+    main = _main_group(found, shown)
+    sizes = [record["value"] for record, show in zip(found, shown, strict=True) if record and show]
+    competing = [
+        record["value"]
+        for record, show, (method, _) in zip(found, shown, lines, strict=True)
+        if record and show and method not in UNRANKED
+    ]
+    decimals = decimals_for(competing or sizes)
+    ranked = [
+        float(fixed(record["value"], decimals))
+        if record and show and method not in UNRANKED and _group(record) == main
+        else None
+        for record, show, (method, _) in zip(found, shown, lines, strict=True)
+    ]
+    groups = {_group(record) for record, show in zip(found, shown, strict=True) if record and show}
+    alone = len(groups) > 1 and sum(value is not None for value in ranked) < 2
+    best = frozenset() if alone else best_positions(ranked, column.direction)
+    reference = next(
+        (r for r, show in zip(found, shown, strict=True) if r and show and _group(r) == main), None
+    )
+    return [
+        _cell(column, record, reference, decimals, position in best, footnotes)
+        for position, record in enumerate(found)
+    ]
+
+
+def _shown(record: Record | None) -> bool:
+    return record is not None and record["status"] == "ok" and not math.isnan(_number(record["value"]))
+
+
+def _group(record: Record) -> tuple[str, bool]:
+    return _text(record["key"]), bool(record["partial"])
+
+
+def _main_group(found: list[Record | None], shown: list[bool]) -> tuple[str, bool] | None:
+    """The key that most rows of a column share (the first such): the one that is ranked."""
+    groups = Counter(_group(record) for record, show in zip(found, shown, strict=True) if record and show)
+    return groups.most_common(1)[0][0] if groups else None
+
+
+def _cell(
+    column: Column,
+    record: Record | None,
+    reference: Record | None,
+    decimals: int,
+    best: bool,
+    footnotes: _Footnotes,
+) -> Cell:
+    if record is None:
+        return Cell("-", footnotes=(footnotes.number(f"{column.label}: not measured"),), status="absent")
+    value, low, high = (_number(record[name]) for name in ("value", "low", "high"))
+    full: dict[str, Any] = {
+        "n": int(record["n"]),
+        "n_missing": int(record["n_missing"]),
+        "status": record["status"],
+        "reason": _text(record["reason"]),
+        "key": _text(record["key"]),
+    }
+    if not _shown(record):
+        text = _why_missing(column, record)
+        return Cell("-", footnotes=(footnotes.number(text),), **full)
+    marks = []
+    if reference is not None and _group(record) != _group(reference):
+        marks.append(footnotes.number(f"not ranked with its column: {_difference(record, reference)}"))
+    elif full["reason"]:
+        marks.append(footnotes.number(f"{column.label}: {full['reason']}"))
+    if full["n_missing"] > 0:
+        marks.append(footnotes.number(_coverage(column, record, decimals)))
+    return Cell(
+        text=fixed(value, decimals),
+        interval=half_width(low, high, decimals),
+        best=best,
+        footnotes=tuple(marks),
+        value=value,
+        low=low,
+        high=high,
+        **full,
+    )
+
+
+def _why_missing(column: Column, record: Record) -> str:
+    reason = _text(record["reason"]) or "no frame could be scored"
+    if record["status"] == "failed":
+        return f"failed: {reason}"
+    # "weights missing: <command>" says all there is to say, and the command can be copied.
+    if reason.startswith("weights missing"):
+        return f"{column.label}: {reason}"
+    return f"{column.label}: skipped, {reason}"
+
+
+def _coverage(column: Column, record: Record, decimals: int) -> str:
+    n, n_missing = int(record["n"]), int(record["n_missing"])
+    text = f"{column.label}: {100 * n / (n + n_missing):.1f} % of {n + n_missing} frames scored"
+    worst = _number(record["worst_case"])
+    if math.isnan(worst):
+        return text
+    unit = f" {column.unit}" if column.unit else ""
+    return f"{text}; were the others as bad as can be: {fixed(worst, decimals)}{unit}"
+
+
+def _difference(record: Record, reference: Record) -> str:
+    """Why two values may not be compared, from what their records say."""
+    if _text(record["reason"]):
+        return _text(record["reason"])
+    if bool(record["partial"]) != bool(reference["partial"]):
+        return "from a partial run" if record["partial"] else "from a full run, the others are partial"
+    for name in ("resolution", "evaluator", "variant"):
+        if record[name] != reference[name]:
+            return f"{name} {record[name]}, the others {reference[name]}"
+    return (
+        "dataset version, split, precision or decoder differ "
+        f"(comparability key {_text(record['key'])}, the others {_text(reference['key'])})"
+    )
+
+
+def _daggers(columns: tuple[Column, ...], by_column: dict[tuple[str, str], dict[Line, Record]]) -> list[str]:
+    labels: dict[str, list[str]] = {}
+    for column, entries in zip(columns, by_column.values(), strict=True):
+        for name in dict.fromkeys(_text(r["evaluator"]) for r in entries.values() if not r["canonical"]):
+            labels.setdefault(name, []).append(column.label)
+    return [
+        f"{', '.join(of)}: measured with {name}, not with the evaluator of published values; "
+        "comparable only with values of the same evaluator"
+        for name, of in labels.items()
+    ]
+
+
+def _variants(columns: tuple[Column, ...]) -> str:
+    return "variants: " + ", ".join(
+        f"{column.variant} ({column.unit})" if column.unit else column.variant for column in columns
+    )
+
+
+def _devices(costs: list[Record]) -> list[str]:
+    devices = list(dict.fromkeys(_text(cost["device"]) for cost in costs if _text(cost["device"])))
+    return [f"frames/s and peak memory measured on {' and '.join(devices)}"] if devices else []
+
+
+def _cost_cells(costs: list[Record], lines: list[Line], footnotes: _Footnotes) -> list[list[Cell]]:
+    spent = {(cost["method"], cost["run"]): cost for cost in costs}
+    fields = (("fps", significant), ("parameters", counted), ("peak_memory_bytes", bytes_text))
+    return [[_cost_cell(spent.get(line), name, show, footnotes) for line in lines] for name, show in fields]
+
+
+def _cost_cell(cost: Record | None, name: str, show: Any, footnotes: _Footnotes) -> Cell:
+    value = NAN if cost is None else _number(cost[name])
+    if not math.isnan(value):
+        return Cell(show(value), value=value)
+    reason = "" if cost is None else _text(cost["reason"])
+    status = "absent" if cost is None else cost["status"]
+    marks = (footnotes.number(f"costs: {reason}"),) if reason else ()
+    return Cell("-", footnotes=marks, status=status, reason=reason)
+
+
+def _number(value: Any) -> float:
+    return NAN if value is None else float(value)
+
+
+def _text(value: Any) -> str:
+    """Pandas turns absent texts into NaN."""
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,34 @@
+"""A table for a page: plain HTML."""
+
+from __future__ import annotations
+
+from html import escape
+
+from benchbed.tables.model import Cell, Table
+from benchbed.tables.terminal import header
+
+
+def html_text(table: Table) -> str:
+    """A `table` element and its notes; every text is escaped."""
+    heads = "".join(f'<th scope="col">{escape(header(column))}</th>' for column in table.columns)
+    lines = [
+        '<table class="benchbed">',
+        f"<caption>{escape(table.title)}</caption>",
+        f'<thead><tr><th scope="col">method</th>{heads}</tr></thead>',
+        "<tbody>",
+    ]
+    for row in table.rows:
+        cells = "".join(f"<td>{_cell(cell)}</td>" for cell in row.cells)
+        lines.append(f'<tr><th scope="row">{escape(row.method)}</th>{cells}</tr>')
+    lines += ["</tbody>", "</table>"]
+    notes = [f"<sup>{number}</sup> {escape(text)}" for number, text in enumerate(table.footnotes, start=1)]
+    notes += [f"† {escape(text)}" for text in table.daggers]
+    notes += [escape(text) for text in table.notes]
+    return "\n".join([*lines, *(f'<p class="note">{note}</p>' for note in notes)])
+
+
+def _cell(cell: Cell) -> str:
+    number = f"<strong>{escape(cell.text)}</strong>" if cell.best else escape(cell.text)
+    interval = f" {escape(cell.interval)}" if cell.interval else ""
+    noted = ",".join(str(number) for number in cell.footnotes)
+    return f"{number}{interval}" + (f"<sup>{noted}</sup>" if noted else "")

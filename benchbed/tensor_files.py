@@ -1,0 +1,213 @@
+"""Opening a weights file safely: tensors by name, never code."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchbed.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MAX_HEADER_BYTES = 100_000_000  # the safetensors format's own limit
+
+
+@dataclass(frozen=True)
+class LoadedWeights:
+    """What a weights file holds, on the CPU.
+
+    Args:
+        tensors: by dotted name; half precision is widened to float32.
+        metadata: texts beside the tensors (safetensors metadata, or the numbers and texts of a torch file).
+    """
+
+    tensors: dict[str, Tensor]
+    metadata: dict[str, str]
+
+
+def load_tensors(path: Path | str) -> LoadedWeights:
+    """Read a weights file without ever executing what it holds.
+
+    Accepts safetensors and torch files (zip or older pickle). Nested dictionaries become dotted
+    names, optimiser states are dropped, plain numbers and texts go to the metadata, float16 and bfloat16
+    widen to float32.
+
+    Raises:
+        CheckpointError: the file is missing, empty, damaged, no weights at all, or wants to execute code.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"{path} does not exist or is no file; give the path of a weights file")
+    try:
+        complaint = not_weights(path)
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}; check its permissions") from error
+    if complaint:
+        raise CheckpointError(f"{path} {complaint}; get the weights file itself")
+    with path.open("rb") as stream:
+        head = stream.read(9)
+    # A safetensors file opens with the length of a JSON object, then the object.
+    loaded = _load_safetensors(path) if head[8:9] == b"{" else _load_torch(path)
+    if not loaded.tensors:
+        raise CheckpointError(f"{path} holds no named tensors; give a file with a network's state")
+    return loaded
+
+
+def not_weights(path: Path) -> str | None:
+    """What the file is instead of weights, None where nothing speaks against it."""
+    with path.open("rb") as stream:
+        head = stream.read(512)
+    if not head:
+        return "is empty"
+    if head.startswith(b"version https://git-lfs"):
+        return "is a Git LFS pointer, not the file it points to"
+    if head.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
+        return "is a web page, not a weights file"
+    return None
+
+
+def _load_safetensors(path: Path) -> LoadedWeights:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt", device="cpu") as opened:
+            tensors = {name: _widen(opened.get_tensor(name)) for name in sorted(opened.keys())}
+            metadata = dict(opened.metadata() or {})
+    except SafetensorError as error:
+        raise CheckpointError(f"{path} is damaged or cut short ({error}); get it again") from error
+    return LoadedWeights(tensors, metadata)
+
+
+def _load_torch(path: Path) -> LoadedWeights:
+    import pickle
+    import warnings
+
+    import torch
+
+    try:
+        with warnings.catch_warnings(), torch.serialization.safe_globals(_data_only_types()):
+            warnings.simplefilter("ignore")
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(_refusal(path, str(error))) from error
+    except (
+        RuntimeError,
+        EOFError,
+        ValueError,
+        KeyError,
+        IndexError,
+        TypeError,
+        AttributeError,
+        OSError,
+    ) as error:
+        # torch's unpickler answers random bytes with nearly any of these.
+        if "weights_only" in str(error):
+            raise CheckpointError(_refusal(path, str(error))) from error
+        raise CheckpointError(f"{path} is damaged, cut short or no weights file; get it again") from error
+    if isinstance(content, torch.nn.Module) or not isinstance(content, Mapping):
+        raise CheckpointError(f"{path} holds no named tensors; give a file with a network's state")
+    tensors: dict[str, Tensor] = {}
+    metadata: dict[str, str] = {}
+    for name, leaf in _leaves(content):
+        if isinstance(leaf, torch.Tensor):
+            tensors[name] = _widen(leaf.detach())
+        elif isinstance(leaf, str | int | float):
+            metadata[name] = str(leaf)
+    return LoadedWeights(tensors, metadata)
+
+
+def _data_only_types() -> list[Any]:
+    """Types without behaviour that released files keep beside the tensors (LIA's training arguments)."""
+    import argparse
+
+    return [argparse.Namespace]
+
+
+def _refusal(path: Path, message: str) -> str:
+    offender = re.search(r"GLOBAL ([\w.]+)", message) or re.search(
+        r"Unsupported (?:global|class):? ([\w.]+)", message
+    )
+    if offender:
+        return (
+            f"{path} was refused: it wants to execute pickled code ({offender.group(1)}); "
+            "use a file that holds tensors only"
+        )
+    if "legacy .tar format" in message or "TorchScript" in message:
+        kind = "TorchScript program" if "TorchScript" in message else "tar archive of an early torch"
+        return f"{path} was refused: it is a {kind}, which cannot be read safely; save its state_dict instead"
+    return (
+        f"{path} is damaged, or holds pickled objects that are not read; use a file that holds tensors only"
+    )
+
+
+def _leaves(content: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in content.items():
+        name = f"{prefix}{key}"
+        if not prefix and _is_optimiser_state(name):
+            continue
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{name}.")
+        else:
+            yield name, value
+
+
+def _is_optimiser_state(key: str) -> bool:
+    return key.startswith("optimizer") or key.endswith(("_optim", "_optimizer"))
+
+
+def _widen(tensor: Tensor) -> Tensor:
+    import torch
+
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
+
+
+def fit_report(
+    expected: Mapping[str, tuple[int, ...]], given: Mapping[str, tuple[int, ...]], *, name: str
+) -> str | None:
+    """Why tensors do not fit a network, in one sentence; None where names and shapes are equal.
+
+    Args:
+        expected: shape by name, as the network has it.
+        given: shape by name, as the file has it.
+        name: the network or file, as the sentence is to call it.
+    """
+    missing = [f"{key} {_shape(expected[key])}" for key in expected if key not in given]
+    unexpected = [f"{key} {_shape(given[key])}" for key in given if key not in expected]
+    misshapen = [
+        f"{key} {_shape(given[key])} instead of {_shape(expected[key])}"
+        for key in expected
+        if key in given and tuple(given[key]) != tuple(expected[key])
+    ]
+    parts = [
+        f"{len(items)} {kind} ({', '.join(items[:3])}{', ...' if len(items) > 3 else ''})"
+        for kind, items in (("missing", missing), ("unexpected", unexpected), ("misshapen", misshapen))
+        if items
+    ]
+    if not parts:
+        return None
+    return f"the tensors do not fit {name}: {'; '.join(parts)}; use weights of this configuration"
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return f"[{', '.join(str(size) for size in shape)}]"
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The texts in a safetensors file's header, read without torch and without the tensors.
+
+    Raises:
+        CheckpointError: the file is no safetensors file.
+    """
+    with path.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        if length <= MAX_HEADER_BYTES:
+            try:
+                return json.loads(stream.read(length)).get("__metadata__", {})
+            except ValueError:
+                pass  # not JSON: the sentence below says so
+    raise CheckpointError(f"{path} is no safetensors file, or is damaged; get the weights file again")

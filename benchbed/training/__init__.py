@@ -1,0 +1,1 @@
+"""The training loop that every trainable method shares."""

@@ -1,0 +1,176 @@
+"""Files a training leaves: the resumable checkpoint and the weights to ship."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from benchbed.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+    from torch.optim.lr_scheduler import LRScheduler
+
+    from benchbed.interfaces.training import TrainingTask
+
+FORMAT = 1
+LARGEST_HALF = 65504.0
+_KEPT = (int, float, bool, str, type(None), list, dict, Tensor)
+
+
+@dataclass(frozen=True)
+class TrainingIdentity:
+    """What has to be equal for a training to be resumed."""
+
+    method: str
+    dataset: str
+    split: str
+    seed: int
+    schedule: str
+    configuration: str
+    perceptual: str
+    ranks: int
+
+
+def save_checkpoint(
+    path: Path,
+    task: TrainingTask,
+    optimizers: dict[str, Optimizer],
+    schedulers: list[LRScheduler],
+    *,
+    step: int,
+    identity: TrainingIdentity,
+) -> None:
+    """Write everything that `load_checkpoint` needs, to a temporary name, then rename.
+
+    Raises:
+        CheckpointError: the folder cannot be written.
+    """
+    content = {
+        "format": FORMAT,
+        "identity": asdict(identity),
+        "step": step,
+        "networks": task.networks.state_dict(),
+        "optimizers": {name: optimizer.state_dict() for name, optimizer in optimizers.items()},
+        "schedulers": [_plain(scheduler.state_dict()) for scheduler in schedulers],
+    }
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        with temporary.open("wb") as stream:
+            torch.save(content, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except (OSError, RuntimeError) as error:
+        temporary.unlink(missing_ok=True)
+        raise CheckpointError(
+            f"{path} cannot be written ({error}); free some space or choose another --out"
+        ) from error
+
+
+def load_checkpoint(
+    path: Path,
+    task: TrainingTask,
+    optimizers: dict[str, Optimizer],
+    schedulers: list[LRScheduler],
+    *,
+    identity: TrainingIdentity,
+) -> int:
+    """Restore a training in place.
+
+    Returns:
+        The number of steps done.
+
+    Raises:
+        CheckpointError: the file is damaged, or belongs to a training with other settings (says which).
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError) as error:
+        raise CheckpointError(
+            f"{path} is damaged or no training checkpoint; start again with --fresh"
+        ) from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise CheckpointError(f"{path} was written by another version of benchbed; start again with --fresh")
+    theirs, ours = content["identity"], asdict(identity)
+    different = [name for name in ours if theirs.get(name) != ours[name]]
+    if different:
+        name = different[0]
+        raise CheckpointError(
+            f"{path} belongs to a training with another {name} ({theirs.get(name)} instead of {ours[name]}); "
+            "use the same options, another --out, or start again with --fresh"
+        )
+    task.networks.load_state_dict(content["networks"])
+    for name, optimizer in optimizers.items():
+        optimizer.load_state_dict(content["optimizers"][name])
+    for scheduler, state in zip(schedulers, content["schedulers"], strict=True):
+        scheduler.load_state_dict(state)
+    return int(content["step"])
+
+
+def _plain(state: Any) -> Any:
+    """A scheduler's state as weights-only loading takes it: numbers in lists and dictionaries.
+
+    Milestones (a Counter) and functions are left out: they are the task's, only the position is kept.
+    """
+    if isinstance(state, dict):
+        return {
+            key: _plain(value)
+            for key, value in state.items()
+            if isinstance(value, _KEPT) and type(value) is not Counter
+        }
+    return [_plain(value) for value in state] if isinstance(state, list) else state
+
+
+def write_weights(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
+    """Write inference weights as safetensors in half precision, to a temporary name, then rename.
+
+    Tensors with a value beyond half precision's range stay in float32; integers stay as they are.
+
+    Raises:
+        CheckpointError: the folder cannot be written.
+    """
+    from safetensors.torch import save
+
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        content = save({name: _half(tensor) for name, tensor in tensors.items()}, metadata=metadata)
+        temporary.write_bytes(_sorted_header(content))
+        temporary.chmod(0o644)
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise CheckpointError(
+            f"{path} cannot be written ({error}); free some space or choose another --out"
+        ) from error
+
+
+def _sorted_header(content: bytes) -> bytes:
+    """The same safetensors file with its header sorted: the library shuffles metadata from call to call."""
+    length = int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8 : 8 + length]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + content[8 + length :]
+
+
+def _half(tensor: Tensor) -> Tensor:
+    # a copy: safetensors refuses tensors that share memory
+    tensor = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+    if tensor.is_floating_point() and (tensor.numel() == 0 or float(tensor.abs().max()) <= LARGEST_HALF):
+        return tensor.half()
+    return tensor
+
+
+def identities_digest(identities: Iterable[str]) -> str:
+    """Sha256 of the sorted identities, one a line: tells whether two trainings saw the same people."""
+    return hashlib.sha256("\n".join(sorted(set(identities))).encode()).hexdigest()

@@ -1,0 +1,121 @@
+"""How far a training is: smoothed losses, speed, time left, share of time spent waiting for data."""
+
+from __future__ import annotations
+
+import csv
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from benchbed.errors import BenchbedError
+
+SMOOTHING = 0.8
+
+
+@dataclass(frozen=True)
+class TrainingProgress:
+    """One progress report.
+
+    Args:
+        step, steps: optimisation steps done and in all.
+        losses: smoothed losses by name.
+        steps_per_second: over this invocation.
+        seconds_left: at this speed, or until the time limit if that is nearer.
+        waiting_share: share of the time spent waiting for batches, 0 to 1.
+    """
+
+    step: int
+    steps: int
+    losses: dict[str, float]
+    steps_per_second: float
+    seconds_left: float
+    waiting_share: float
+
+    def line(self) -> str:
+        """The report in one line."""
+        losses = " ".join(f"{name} {value:.4f}" for name, value in self.losses.items())
+        minutes, seconds = divmod(round(self.seconds_left), 60)
+        return (
+            f"step {self.step} of {self.steps}  {losses}  {self.steps_per_second:.2f} steps/s  "
+            f"{minutes}:{seconds:02d} left  {100 * self.waiting_share:.0f} % waiting for data"
+        )
+
+
+class LossLog:
+    """Losses of every step, checked for NaN, averaged per interval and streamed to a CSV file.
+
+    Args:
+        path: the CSV file; rows after `start`, of a training killed after its last checkpoint, are dropped.
+        start: steps done so far.
+    """
+
+    def __init__(self, path: Path, start: int) -> None:
+        self._path = path
+        self._pending: list[tuple[int, list[str], Tensor]] = []
+        self.smoothed: dict[str, float] = {}
+        self._rows = _rows_until(path, start) if start else []
+        if self._rows:
+            self.smoothed = {name: float(value) for name, value in self._rows[-1].items() if name != "step"}
+        _rewrite(path, self._rows)
+
+    def add(self, step: int, losses: dict[str, Tensor]) -> None:
+        """Keep the losses of a finished step on their device; `flush` looks at them."""
+        names = list(losses)
+        self._pending.append((step, names, torch.stack([losses[name].detach().float() for name in names])))
+
+    def flush(self) -> None:
+        """Check and average what was added since the last flush, and append one row.
+
+        Raises:
+            BenchbedError: a loss is not finite; names it and its step.
+        """
+        if not self._pending:
+            return
+        values = torch.stack([vector for _, _, vector in self._pending]).double().cpu()
+        for (step, names, _), row in zip(self._pending, values, strict=True):
+            broken = [
+                name for name, value in zip(names, row.tolist(), strict=True) if not abs(value) < float("inf")
+            ]
+            if broken:
+                raise BenchbedError(
+                    f"training stopped: loss '{broken[0]}' is not finite at step {step}; the last good checkpoint "
+                    "is kept, lower the learning rate or use fp32 and start again with --fresh"
+                )
+        step, names, _ = self._pending[-1]
+        mean = dict(zip(names, values.mean(dim=0).tolist(), strict=True))
+        for name, value in mean.items():
+            old = self.smoothed.get(name, value)
+            self.smoothed[name] = SMOOTHING * old + (1 - SMOOTHING) * value
+        self._pending.clear()
+        new_file = not self._rows
+        row = {"step": str(step), **{name: f"{value:.6g}" for name, value in mean.items()}}
+        self._rows.append(row)
+        with self._path.open("a", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, fieldnames=list(self._rows[0]), extrasaction="ignore")
+            if new_file:
+                writer.writeheader()
+            writer.writerow(row)
+
+
+def _rows_until(path: Path, step: int) -> list[dict[str, str]]:
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as stream:
+        # a row that was being written when the training was killed lacks columns
+        rows = [
+            row for row in csv.DictReader(stream) if all(value not in (None, "") for value in row.values())
+        ]
+    return [row for row in rows if int(row["step"]) <= step]
+
+
+def _rewrite(path: Path, rows: list[dict[str, str]]) -> None:
+    temporary = path.with_name(f".{path.name}.part")
+    with temporary.open("w", newline="", encoding="utf-8") as stream:
+        if rows:
+            writer = csv.DictWriter(stream, fieldnames=list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+    os.replace(temporary, path)

@@ -1,0 +1,48 @@
+"""Convolution blocks with batch normalisation: same size, down, up, residual."""
+
+from __future__ import annotations
+
+import torch.nn.functional as functional
+from torch import Tensor, nn
+
+
+class SameBlock(nn.Module):
+    """Convolution, normalisation, ReLU; `(B, in, H, W)` -> `(B, out, H, W)`."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int = 3) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
+        self.norm = nn.BatchNorm2d(out_channels)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return functional.relu(self.norm(self.conv(features)))
+
+
+class DownBlock(SameBlock):
+    """Convolution 3x3, normalisation, ReLU, 2x2 mean; `(B, in, H, W)` -> `(B, out, H/2, W/2)`."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return functional.avg_pool2d(super().forward(features), 2)
+
+
+class UpBlock(SameBlock):
+    """Nearest x2, convolution 3x3, normalisation, ReLU; `(B, in, H, W)` -> `(B, out, 2H, 2W)`."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return super().forward(functional.interpolate(features, scale_factor=2))
+
+
+class ResidualBlock(nn.Module):
+    """Pre-activation residual block of two 3x3 convolutions; keeps `(B, C, H, W)`."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        # Declared in the order of the published state dict, not in the order of use.
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
+        self.norm1 = nn.BatchNorm2d(channels)
+        self.norm2 = nn.BatchNorm2d(channels)
+
+    def forward(self, features: Tensor) -> Tensor:
+        inner = self.conv1(functional.relu(self.norm1(features)))
+        return features + self.conv2(functional.relu(self.norm2(inner)))

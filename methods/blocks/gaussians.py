@@ -1,0 +1,35 @@
+"""Heat maps to key points and key points to Gaussian maps."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .grids import coordinate_grid
+
+
+def spatial_softmax(logits: Tensor, temperature: float) -> Tensor:
+    """Probabilities over all positions of each map; `(B, K, h, w)` -> same, each map sums to 1."""
+    return torch.softmax(logits.flatten(2) / temperature, dim=2).view_as(logits)
+
+
+def expected_position(heatmaps: Tensor) -> Tensor:
+    """Mean position under each heat map; `(B, K, h, w)` -> `(B, K, 2)`, (x, y) in [-1, 1] of the map."""
+    grid = coordinate_grid(heatmaps.shape[2], heatmaps.shape[3], like=heatmaps)
+    return (heatmaps.unsqueeze(-1) * grid).sum(dim=(2, 3))
+
+
+def gaussian_maps(positions: Tensor, size: tuple[int, int] | torch.Size, variance: float) -> Tensor:
+    """An un-normalised Gaussian around each point.
+
+    Args:
+        positions: `(B, K, 2)`, (x, y) in [-1, 1].
+        size: (height, width) of the maps.
+        variance: in squared grid units.
+
+    Returns:
+        `(B, K, height, width)`, 1 at the point.
+    """
+    grid = coordinate_grid(size[0], size[1], like=positions)
+    offsets = grid - positions[:, :, None, None]
+    return torch.exp(-0.5 * offsets.square().sum(-1) / variance)

@@ -1,0 +1,1 @@
+"""Reference row `flow`: a classical optical-flow warp."""

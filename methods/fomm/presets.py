@@ -1,0 +1,113 @@
+"""The training presets: `tiny` for small drawn figures on a CPU, `paper` and the official configurations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from benchbed.errors import UnknownNameError
+
+from .official import official, official_names
+
+# A pass over the VoxCeleb train split visits each of its 424 persons `num_repeats` times (id_sampling).
+VOX_TRAIN_PERSONS = 424
+# Where the number of train clips is not published, the preset assumes as many as VoxCeleb has persons.
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A configuration in published words, and what a preset adds to it.
+
+    Args:
+        published: see `config.fomm_config`.
+        resolution: pixels.
+        steps: optimisation steps.
+        l1_weight: weight of a plain mean absolute error of the prediction. Not published; 0 in the paper's.
+        relative_perceptual: see `losses.perceptual_loss`.
+        warm_cosine: warm cosine learning rate in place of the milestones.
+    """
+
+    name: str
+    published: Mapping[str, Any]
+    resolution: int
+    steps: int
+    l1_weight: float = 0.0
+    relative_perceptual: bool = False
+    warm_cosine: bool = False
+
+
+def preset_named(name: str) -> Preset:
+    """The preset of that name.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
+    if name == "tiny":
+        return _tiny()
+    if name == "paper":
+        return _paper("vox-256")
+    if name in official_names():
+        return _paper(name)
+    raise UnknownNameError(
+        f"unknown preset '{name}' for fomm; known: tiny, paper, {', '.join(official_names())}"
+    )
+
+
+def _paper(configuration: str) -> Preset:
+    published = official(configuration)
+    training = published["train_params"]
+    per_epoch = VOX_TRAIN_PERSONS * training["num_repeats"] // training["batch_size"]
+    return Preset(configuration, published, 256, training["num_epochs"] * per_epoch)
+
+
+def _tiny() -> Preset:
+    """About 0.8 million parameters for 64 x 64 pixels; its own: L1 term, relative taps, schedule."""
+    published = {
+        "dataset_params": {
+            "id_sampling": False,
+            "augmentation_params": {"flip_param": {"horizontal_flip": True, "time_flip": True}},
+        },
+        "model_params": {
+            "common_params": {"num_kp": 10, "num_channels": 3, "estimate_jacobian": True},
+            "kp_detector_params": {
+                "temperature": 0.1,
+                "block_expansion": 16,
+                "max_features": 64,
+                "scale_factor": 0.5,
+                "num_blocks": 3,
+                "single_jacobian_map": True,
+            },
+            "generator_params": {
+                "block_expansion": 24,
+                "max_features": 96,
+                "num_down_blocks": 2,
+                "num_bottleneck_blocks": 2,
+                "estimate_occlusion_map": True,
+                "dense_motion_params": {
+                    "block_expansion": 16,
+                    "max_features": 96,
+                    "num_blocks": 3,
+                    "scale_factor": 0.5,
+                },
+            },
+        },
+        "train_params": {
+            "num_epochs": 1,
+            "num_repeats": 1,
+            "epoch_milestones": [],
+            "lr_generator": 5e-4,
+            "lr_discriminator": 0.0,
+            "lr_kp_detector": 5e-4,
+            "batch_size": 16,
+            "scales": [1, 0.5, 0.25],
+            "transform_params": {"sigma_affine": 0.05, "sigma_tps": 0.005, "points_tps": 5},
+            "loss_weights": {
+                "generator_gan": 0,
+                "perceptual": [10, 10, 10, 10],
+                "equivariance_value": 10,
+                "equivariance_jacobian": 10,
+            },
+        },
+    }
+    return Preset("tiny", published, 64, 5000, l1_weight=20.0, relative_perceptual=True, warm_cosine=True)

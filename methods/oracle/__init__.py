@@ -1,0 +1,1 @@
+"""Reference row `oracle`: the ground truth."""

@@ -1,0 +1,1 @@
+"""Reference row `static`: the source, unmoved."""

@@ -1,0 +1,174 @@
+"""Bundled weights of the puppet evaluators: writing, metadata, fingerprint, strict loading, golden output."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from benchbed.errors import CheckpointError, WeightsMissingError
+
+from .puppet_layers import NETWORK_SIZE
+
+FOLDER = Path(__file__).resolve().parent / "weights"
+GOLDEN_SEED = 20240229
+GOLDEN_NUMBERS = 64
+GOLDEN_TOLERANCE = 1e-3
+"""Largest difference from a recorded golden number, as a share of the largest one. Processors differ by about
+1e-6 of it (order of summation in float32); a changed or exchanged tensor moves the numbers by more."""
+
+
+class Probed(Protocol):
+    """A network whose golden output can be taken."""
+
+    def probe(self, frames: Tensor) -> Tensor:
+        """Numbers `[M]` in which every tensor of the network takes part."""
+        ...
+
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The metadata of a safetensors file, read from its header alone.
+
+    Raises:
+        WeightsMissingError: there is no such file.
+        CheckpointError: it is not a safetensors file.
+    """
+    try:
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > path.stat().st_size:
+                raise ValueError("header longer than the file")
+            header = json.loads(file.read(length))
+            return dict(header.get("__metadata__", {}))
+    except FileNotFoundError:
+        raise WeightsMissingError(
+            f"the bundled weights file {path.name} is missing: pip install --force-reinstall benchbed"
+        ) from None
+    except (struct.error, ValueError, AttributeError):
+        raise CheckpointError(
+            f"{path} is damaged: it has no safetensors header; reinstall benchbed"
+        ) from None
+
+
+def measured_figures(path: Path) -> dict[str, str]:
+    """What was measured on held-out identities, by name, as recorded with the weights."""
+    prefix = "measured."
+    return {
+        key.removeprefix(prefix): text for key, text in read_metadata(path).items() if key.startswith(prefix)
+    }
+
+
+def fingerprint(name: str, path: Path, preprocessing: str) -> str:
+    """Name, sha256 of the weights file (16 digits) and preprocessing version."""
+    return f"{name}:{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}:{preprocessing}"
+
+
+def golden_frames() -> Tensor:
+    """The golden input: two frames of noise `[2, 3, 64, 64]` in [0, 1] from NumPy's PCG64."""
+    generator = np.random.Generator(np.random.PCG64(GOLDEN_SEED))
+    return torch.from_numpy(generator.random((2, 3, NETWORK_SIZE, NETWORK_SIZE), dtype=np.float32))
+
+
+def golden_numbers(network: Probed) -> np.ndarray:
+    """Evenly spaced numbers of the network's probe of the golden input, on the CPU, float64 `(64,)`."""
+    with torch.no_grad():
+        output = network.probe(golden_frames()).flatten().double().numpy()
+    return output[np.linspace(0, output.size - 1, GOLDEN_NUMBERS).round().astype(int)]
+
+
+def round_to_half(network: nn.Module) -> None:
+    """Round every parameter to what the fp16 file can hold, so that measured and shipped networks are one."""
+    with torch.no_grad():
+        for tensor in network.state_dict().values():
+            tensor.copy_(tensor.half().float())
+
+
+def write_weights(path: Path, network: nn.Module, metadata: Mapping[str, str], *, preprocessing: str) -> Path:
+    """Write a folded network in fp16 with its metadata and golden output, atomically.
+
+    Raises:
+        CheckpointError: the folder cannot be written.
+    """
+    numbers = golden_numbers(network)  # type: ignore[arg-type]
+    record = {
+        **metadata,
+        "preprocessing": preprocessing,
+        "golden.seed": str(GOLDEN_SEED),
+        "golden.output": json.dumps([float(f"{number:.6g}") for number in numbers]),
+    }
+    tensors = {name: tensor.half().contiguous() for name, tensor in network.state_dict().items()}
+    temporary = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, temporary, metadata=record)
+        os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"cannot write {path}: {error}; choose a folder that can be written") from error
+    return path
+
+
+def load_weights(network: Network, path: Path, *, preprocessing: str) -> tuple[Network, dict[str, str]]:
+    """Fill a folded network from its file and check the golden output.
+
+    Args:
+        network: folded, on the CPU, of the architecture the file was written from.
+        path: the safetensors file.
+        preprocessing: version of the preprocessing this code does.
+
+    Returns:
+        The network and the file's metadata.
+
+    Raises:
+        WeightsMissingError: there is no such file.
+        CheckpointError: the file is damaged, does not fit, belongs to another preprocessing version or does
+            not reproduce its golden output.
+    """
+    metadata = read_metadata(path)
+    try:
+        tensors = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is damaged ({error}); reinstall benchbed") from error
+    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    given = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    unfit = sorted(name for name in wanted.keys() | given.keys() if wanted.get(name) != given.get(name))
+    if unfit:
+        raise CheckpointError(
+            f"{path} does not fit the network: {len(unfit)} tensors are missing, extra or misshapen, "
+            f"first {unfit[0]}; reinstall benchbed"
+        )
+    if metadata.get("preprocessing") != preprocessing:
+        found = metadata.get("preprocessing", "none")
+        raise CheckpointError(
+            f"{path} was made for preprocessing version {found}, this benchbed does {preprocessing}; "
+            "train it again"
+        )
+    network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+    _check_golden(network, metadata, path)  # type: ignore[arg-type]
+    return network, metadata
+
+
+def _check_golden(network: Probed, metadata: Mapping[str, str], path: Path) -> None:
+    try:
+        recorded = np.array(json.loads(metadata["golden.output"]), dtype=np.float64)
+    except (KeyError, ValueError):
+        raise CheckpointError(f"{path} records no golden output; reinstall benchbed") from None
+    numbers = golden_numbers(network)
+    allowed = GOLDEN_TOLERANCE * np.abs(recorded).max(initial=0.0)
+    # `not <=` rather than `>`: NaN must fail the check.
+    if recorded.shape != numbers.shape or not np.abs(numbers - recorded).max() <= allowed:
+        raise CheckpointError(
+            f"{path} does not reproduce its golden output; the file is damaged, reinstall benchbed"
+        )

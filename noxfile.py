@@ -1,0 +1,49 @@
+"""Every check of the project. Sessions run in the environment nox itself runs in: torch is installed once, not per session."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import nox
+
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["lint", "types", "tests"]
+
+CODE = ["benchbed", "methods", "metrics", "protocols", "results", "tests", "noxfile.py"]
+
+
+def python(session: nox.Session, *words: str, **environment: str) -> None:
+    session.run(sys.executable, *words, env={**os.environ, **environment}, external=True)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """All tests; ends with the largest absolute error of every parity stage."""
+    # Two processes of one thread are faster than one process of two: most tensors are tiny.
+    python(session, "-m", "pytest", "-n", "2", *session.posargs, OMP_NUM_THREADS="1")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """ruff: rules and formatting."""
+    python(session, "-m", "ruff", "check", *CODE)
+    python(session, "-m", "ruff", "format", "--check", *CODE)
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy on the installed package, so that the mapped folders are seen as users see them."""
+    python(session, "-m", "mypy", "-p", "benchbed")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Timings: animate of every method, rendering, evaluators, metrics. Nothing here passes or fails."""
+    python(session, "-m", "pytest", "benchmarks", "--benchmark-only", "-p", "no:xdist", *session.posargs)
+
+
+@nox.session
+def drift(session: nox.Session) -> None:
+    """Runs the main job and compares every number with the recorded baseline."""
+    python(session, "-m", "pytest", "tests/drift", "-m", "drift", *session.posargs)

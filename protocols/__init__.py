@@ -1,0 +1,1 @@
+"""The protocols: which cases, which metrics."""

@@ -1,0 +1,42 @@
+"""Same-identity reconstruction: the first frame of a clip, animated by the whole clip."""
+
+from __future__ import annotations
+
+from benchbed.interfaces.dataset import Dataset
+from benchbed.interfaces.protocol import Case, FrameReference
+
+METRICS = ("l1", "psnr", "ssim", "ms-ssim", "lpips", "fid", "akd", "mkr", "aed", "csim")
+# AKD, MKR and AED need landmarks or an identity, which robots, cartoons and unnamed domains do not have
+# (datasets.md, section 6). Drawn animals do: their evaluators belong to the dataset, not to the domain.
+WITHOUT_BODY = ("l1", "psnr", "ssim", "ms-ssim", "lpips", "fid")
+
+
+class Reconstruction:
+    """Source = first frame, driving = target = the whole clip, the first frame included.
+
+    Source: reconstruction scripts of FOMM and its descendants; papers that say "remaining frames" do not
+    match the released code.
+    """
+
+    name = "reconstruction"
+    version = 1
+
+    def cases(self, dataset: Dataset, *, split: str, seed: int, transfer: str) -> list[Case]:
+        """One case per clip, in the dataset's order. The seed is not used: nothing is drawn."""
+        return [
+            Case(
+                id=clip.id,
+                identity=clip.identity,
+                driving_identity=clip.identity,
+                source=FrameReference(clip.id, 0),
+                driving=clip.id,
+                target=clip.id,
+                transfer=transfer,
+                tags=clip.tags,
+            )
+            for clip in dataset.clips(split)
+        ]
+
+    def metrics(self, domain: str) -> tuple[str, ...]:
+        """All metrics for faces, bodies and animals; those without landmarks and identity for robots."""
+        return WITHOUT_BODY if domain == "robot" else METRICS

@@ -1,0 +1,1 @@
+"""Published tables and drift baselines (data)."""

@@ -1,0 +1,213 @@
+"""A run isolates what fails, keeps what it scored, and gives the same numbers whatever the batch size."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchbed.aggregate import aggregate, cases_frame, read_records
+from benchbed.errors import BenchbedError, StoreError
+from benchbed.executors.local import execute
+from benchbed.plan import RunRequest, build_plan
+from benchbed.tracking.store import Store
+
+PLUGINS = Path(__file__).resolve().parents[1] / "plugin_package"
+METRICS = ("l1", "psnr", "ssim")
+
+
+def request(*methods: str, **changes) -> RunRequest:
+    settings = {"protocols": ("reconstruction",), "datasets": ("squares",), "metrics": METRICS, "device": "cpu"}
+    return RunRequest(**{**settings, "methods": methods, **changes})
+
+
+def carry_out(asked: RunRequest, out: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    plan = build_plan(asked)
+    store = Store(out / plan.run_id)
+    execute(plan, store, quiet=True)
+    stored = read_records(plan, store)
+    return cases_frame(stored), aggregate(plan, stored).set_index(["method", "metric"])
+
+
+def test_each_misbehaving_method_is_a_row_with_its_reason_and_the_others_complete(fakes, tmp_path):
+    _, table = carry_out(
+        request("dimmed", "raising", "nan", "wrong-shape", "out-of-range", "unbuildable", "oracle"), tmp_path
+    )
+    assert table.loc[("oracle", "l1"), "value"] == 0
+    assert table.loc[("dimmed", "l1"), "value"] > 0.01
+    reasons = {name: table.loc[(name, "l1"), "reason"] for name in table.index.get_level_values(0)}
+    assert reasons["raising"] == "8 of 8 cases failed: RuntimeError: the network fell over"
+    assert reasons["nan"] == "8 of 8 cases failed: BadOutputError: animate returned 49152 NaN or infinite values"
+    assert "expected (16, 3, 32, 32)" in reasons["wrong-shape"]
+    assert "expected [0, 1]" in reasons["out-of-range"]
+    assert "a library of this method is missing" in reasons["unbuildable"]
+    for name in ("raising", "nan", "wrong-shape", "out-of-range", "unbuildable"):
+        assert table.loc[(name, "l1"), "status"] == "failed"
+        assert np.isnan(table.loc[(name, "l1"), "value"])
+
+
+def test_a_mean_over_fewer_cases_says_so_and_keeps_its_own_key(fakes, tmp_path):
+    _, table = carry_out(request("dimmed", "half-raising"), tmp_path)
+    half = table.loc[("half-raising", "l1")]
+    assert half["status"] == "ok"
+    assert half["reason"] == "4 of 8 cases failed: RuntimeError: dark corner"
+    assert half["key"] != table.loc[("dimmed", "l1"), "key"]
+
+
+def test_a_clip_that_cannot_be_read_is_named_and_costs_only_its_own_case(fakes, tmp_path):
+    from benchbed_fakes.datasets.squares import Squares
+
+    plan = build_plan(request("oracle", "dimmed"))
+    broken = Squares(32, broken=frozenset({"square-2"}))
+    object.__setattr__(plan.sections[0], "dataset", broken)
+    store = Store(tmp_path / "run")
+    summary = execute(plan, store, quiet=True)
+    assert (summary.computed, summary.failed) == (14, 2)
+    row = store.read(plan.sections[0].name, "oracle", "square-2").rows[0]
+    assert (row.status, row.reason) == ("failed", "clip 'square-2' is truncated: 3 of 20 frames decoded")
+
+
+def test_a_second_run_of_the_same_command_computes_nothing_and_says_what_was_reused(fakes, tmp_path, caplog):
+    plan = build_plan(request("dimmed"))
+    store = Store(tmp_path / plan.run_id)
+    execute(plan, store, quiet=True)
+    before = {path: path.read_bytes() for path in store.folder.rglob("*") if path.is_file()}
+    with caplog.at_level(logging.INFO, logger="benchbed"):
+        summary = execute(build_plan(request("dimmed")), Store(store.folder), quiet=True)
+    assert (summary.reused, summary.computed) == (8, 0)
+    assert "8 of 8 cases are stored already and reused; computing 0" in caplog.text
+    assert {path: path.read_bytes() for path in store.folder.rglob("*") if path.is_file()} == before
+
+
+def test_failed_cases_are_tried_again(fakes, tmp_path):
+    plan = build_plan(request("raising"))
+    store = Store(tmp_path / "run")
+    assert execute(plan, store, quiet=True).failed == 8
+    summary = execute(plan, store, quiet=True)
+    assert (summary.reused, summary.failed) == (0, 8)
+
+
+def test_scores_are_the_same_bytes_from_run_to_run(fakes, tmp_path):
+    first, _ = carry_out(request("dimmed", "flow", "static"), tmp_path / "a")
+    second, _ = carry_out(request("dimmed", "flow", "static"), tmp_path / "b")
+    first.to_parquet(tmp_path / "a.parquet")
+    second.to_parquet(tmp_path / "b.parquet")
+    assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+
+
+@pytest.mark.parametrize("batch_size", [1, 7])
+def test_the_batch_size_moves_no_score_by_more_than_float_noise(fakes, tmp_path, batch_size):
+    _, reference = carry_out(request("dimmed", "flow", "static"), tmp_path / "a")
+    _, other = carry_out(request("dimmed", "flow", "static", batch_size=batch_size), tmp_path / "b")
+    np.testing.assert_allclose(other["value"], reference["value"], rtol=0, atol=1e-5)
+
+
+def test_a_run_killed_half_way_resumes_without_computing_anything_twice(fakes, tmp_path):
+    """SIGKILL, from outside, at a moment the process does not choose; the journal counts what was generated."""
+    command = [
+        *(sys.executable, "-m", "benchbed", "run", "--protocol", "reconstruction", "--dataset", "squares"),
+        *("--method", "slow", "--method", "dimmed", "--metric", "l1", "--device", "cpu", "--no-mlflow"),
+        *("--save-samples", "0", "--quiet", "--out", str(tmp_path / "runs")),
+    ]
+
+    def environment(journal: str) -> dict[str, str]:
+        return {**os.environ, "PYTHONPATH": str(PLUGINS), "FAKES_JOURNAL": str(tmp_path / journal)}
+
+    process = subprocess.Popen(command, env=environment("killed"), stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while len(list((tmp_path / "runs").glob("*/shards/*/slow/*.json"))) < 3 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    stored = len(list((tmp_path / "runs").glob("*/shards/*/*/*.json")))
+    assert 3 <= stored < 16
+
+    resumed = subprocess.run(command, env=environment("resumed"), capture_output=True, text=True)
+    assert resumed.returncode == 0, resumed.stderr
+    assert f"{stored} of 16 cases are stored already and reused; computing {16 - stored}" in resumed.stderr
+    # one call of encode a case, and one more per method for the warm-up that is not timed
+    generated = (tmp_path / "resumed").read_text().split()
+    assert len(generated) <= 16 - stored + 2
+
+    whole = subprocess.run(
+        [*command[:-1], str(tmp_path / "whole")], env=environment("whole"), capture_output=True, text=True
+    )
+    assert whole.returncode == 0, whole.stderr
+    (resumed_cases,) = (tmp_path / "runs").glob("*/cases.parquet")
+    (whole_cases,) = (tmp_path / "whole").glob("*/cases.parquet")
+    assert resumed_cases.read_bytes() == whole_cases.read_bytes()
+
+
+def test_a_full_disk_is_one_sentence_and_keeps_what_was_stored(fakes, tmp_path, monkeypatch):
+    import errno
+
+    from benchbed.tracking import store as store_module
+
+    plan = build_plan(request("dimmed"))
+    store = Store(tmp_path / "run")
+    real_replace = os.replace
+    written = []
+
+    def filling_up(source, target):
+        if len(written) == 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written.append(target)
+        real_replace(source, target)
+
+    monkeypatch.setattr(store_module.os, "replace", filling_up)
+    with pytest.raises(StoreError, match=r"the disk that holds '.*' is full; free some space and run the same command"):
+        execute(plan, store, quiet=True)
+    monkeypatch.setattr(store_module.os, "replace", real_replace)
+    assert not list(store.folder.rglob("*.part"))
+    assert execute(plan, Store(store.folder), quiet=True).reused == 3
+
+
+def test_a_run_of_another_schema_is_refused_with_what_to_do(tmp_path):
+    store = Store(tmp_path / "run")
+    store.write_run({"run_id": "x"})
+    path = store.folder / "run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 999}))
+    with pytest.raises(StoreError, match="run again with --fresh or another --out"):
+        Store(store.folder)
+
+
+def test_an_output_path_that_is_a_file_is_one_sentence(tmp_path):
+    (tmp_path / "runs").write_text("")
+    with pytest.raises(StoreError, match="cannot write results to .* choose another folder with --out"):
+        Store(tmp_path / "runs" / "id")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"protocols": ("reconstrution",)}, "did you mean 'reconstruction'"),
+        ({"methods": ("fom",)}, "did you mean 'fomm'"),
+        ({"metrics": ("l2",)}, "unknown metric 'l2'"),
+        ({"metrics": ("akd/l7",)}, "metric 'akd' has no variant 'akd/l7'; known: akd/"),
+        ({"datasets": ("pupets",)}, "did you mean 'puppets'"),
+        ({"datasets": ("./nowhere",)}, "does not exist; give a folder of videos"),
+        ({"split": "val"}, "has no split 'val'"),
+        ({"limit": 0}, "--limit 0 leaves no case"),
+        ({"device": "cuda:97"}, "device 'cuda:97' cannot be used here"),
+        ({"transfer": "avd"}, "has no transfer 'avd'"),
+    ],
+)
+def test_bad_input_is_one_sentence_that_helps(fakes, changes, message):
+    with pytest.raises(BenchbedError) as caught:
+        build_plan(request("static", **changes))
+    assert message in str(caught.value)
+
+
+def test_a_limited_run_is_marked_and_has_another_id(fakes, tmp_path):
+    _, table = carry_out(request("dimmed", limit=2), tmp_path)
+    assert table["partial"].all()
+    assert build_plan(request("dimmed", limit=2)).run_id != build_plan(request("dimmed")).run_id

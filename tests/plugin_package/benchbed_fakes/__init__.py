@@ -1,0 +1,1 @@
+"""Plug-ins for the engine tests, found through entry points as any other distribution."""

@@ -1,0 +1,1 @@
+"""A dataset that costs nothing."""

@@ -1,0 +1,1 @@
+"""Methods that work, and methods that misbehave in one way each."""
