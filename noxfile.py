@@ -40,7 +40,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Timings: animate of every method, rendering, evaluators, metrics. Nothing here passes or fails."""
-    python(session, "-m", "pytest", "benchmarks", "--benchmark-only", "-p", "no:xdist", *session.posargs)
+    python(session, "-m", "pytest", "tests/bench", "-o", "addopts=--import-mode=importlib", "--benchmark-only", *session.posargs)
 
 
 @nox.session

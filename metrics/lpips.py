@@ -8,7 +8,7 @@ import torch
 from benchbed.interfaces.evaluator import PerceptualFeatures
 from benchbed.interfaces.metric import Sample
 
-from .paired import as_float64, role_features
+from .paired import role_features, summable
 
 
 class LearnedPerceptualDistance:
@@ -23,7 +23,7 @@ class LearnedPerceptualDistance:
         distance = np.zeros(first.layers[0].shape[0])
         for layer_1, layer_2, weights in zip(first.layers, second.layers, first.weights, strict=True):
             difference = torch.einsum("nchw,c->nhw", (layer_1 - layer_2) ** 2, weights)
-            distance += as_float64(difference).mean(dim=(1, 2)).cpu().numpy()
+            distance += summable(difference).mean(dim=(1, 2), dtype=torch.float64).cpu().numpy()
         return distance
 
     def worst(self, resolution: tuple[int, int]) -> float | None:

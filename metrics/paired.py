@@ -1,10 +1,9 @@
-"""What both sides of a comparison have in common: equal shapes, float64, the features of one role."""
+"""What both sides of a comparison have in common: equal shapes, a device with float64, features of one role."""
 
 from __future__ import annotations
 
 from typing import TypeVar
 
-import torch
 from torch import Tensor
 
 from benchbed.errors import BenchbedError
@@ -14,7 +13,7 @@ FeatureType = TypeVar("FeatureType")
 
 
 def paired_frames(generated: Sample, target: Sample) -> tuple[Tensor, Tensor]:
-    """The frames of both samples in float64, `[N, 3, H, W]`, checked to have one shape.
+    """The frames of both samples, `[N, 3, H, W]`, of one shape and on a device that can sum in float64.
 
     Raises:
         BenchbedError: the shapes differ.
@@ -24,14 +23,12 @@ def paired_frames(generated: Sample, target: Sample) -> tuple[Tensor, Tensor]:
             f"generated frames {list(generated.frames.shape)} differ in shape from target frames "
             f"{list(target.frames.shape)}; give one generated frame of the same size for every target frame"
         )
-    return as_float64(generated.frames), as_float64(target.frames)
+    return summable(generated.frames), summable(target.frames)
 
 
-def as_float64(tensor: Tensor) -> Tensor:
-    """The tensor in float64, on the CPU where its device has no float64 (Apple's)."""
-    if tensor.device.type == "mps":
-        tensor = tensor.cpu()
-    return tensor.detach().to(torch.float64)
+def summable(tensor: Tensor) -> Tensor:
+    """The tensor without gradients, on the CPU where its device has no float64 (Apple's)."""
+    return tensor.detach().cpu() if tensor.device.type == "mps" else tensor.detach()
 
 
 def role_features(

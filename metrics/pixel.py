@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from benchbed.interfaces.metric import Sample
 
@@ -18,7 +19,7 @@ class MeanAbsoluteError:
     def per_frame(self, generated: Sample, target: Sample) -> np.ndarray:
         """Mean of |generated - target| over pixels and channels, `(N,)`, in units of the full range."""
         first, second = paired_frames(generated, target)
-        return (first - second).abs().mean(dim=(1, 2, 3)).cpu().numpy()
+        return (first - second).abs_().mean(dim=(1, 2, 3), dtype=torch.float64).cpu().numpy()
 
     def worst(self, resolution: tuple[int, int]) -> float | None:
         """1: black against white."""
@@ -38,7 +39,7 @@ class PeakSignalToNoiseRatio:
     def per_frame(self, generated: Sample, target: Sample) -> np.ndarray:
         """10 log10(1 / mean squared error) per frame, `(N,)`, dB; +inf for identical frames unless capped."""
         first, second = paired_frames(generated, target)
-        squared_error = ((first - second) ** 2).mean(dim=(1, 2, 3)).cpu().numpy()
+        squared_error = (first - second).square_().mean(dim=(1, 2, 3), dtype=torch.float64).cpu().numpy()
         with np.errstate(divide="ignore"):
             decibels = -10.0 * np.log10(squared_error)
         return decibels if self._cap is None else np.minimum(decibels, self._cap)

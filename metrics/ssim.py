@@ -33,7 +33,7 @@ class StructuralSimilarity:
         Raises:
             BenchbedError: a side is shorter than the window of 11 pixels.
         """
-        first, second = paired_frames(generated, target)
+        first, second = (frames.double() for frames in paired_frames(generated, target))
         _require_side(first, WINDOW, "SSIM")
         similarity, _ = _similarity(first, second)
         return similarity.mean(dim=1).cpu().numpy()
@@ -57,7 +57,7 @@ class MultiScaleStructuralSimilarity:
         Raises:
             BenchbedError: the smaller side has fewer than 161 pixels: the last scale cannot hold the window.
         """
-        first, second = paired_frames(generated, target)
+        first, second = (frames.double() for frames in paired_frames(generated, target))
         _require_side(first, (WINDOW - 1) * 2 ** (len(SCALE_WEIGHTS) - 1) + 1, "MS-SSIM")
         product = torch.ones(first.shape[:2], dtype=first.dtype, device=first.device)
         for scale, weight in enumerate(SCALE_WEIGHTS):
@@ -77,7 +77,15 @@ def _similarity(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     """Mean SSIM and mean contrast-structure term per frame and channel, `[N, C]` each."""
     rows = _smoothing(first.shape[-2], first)
     columns = _smoothing(first.shape[-1], first).T
+    # On the CPU frame by frame: the maps of one frame stay in the cache.
+    size = 1 if first.device.type == "cpu" else len(first)
+    terms = [
+        _mean_terms(*pair, rows, columns) for pair in zip(first.split(size), second.split(size), strict=True)
+    ]
+    return torch.cat([term[0] for term in terms]), torch.cat([term[1] for term in terms])
 
+
+def _mean_terms(first: Tensor, second: Tensor, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
     def smooth(image: Tensor) -> Tensor:
         return rows @ (image @ columns)
 

@@ -99,7 +99,7 @@ class VideoFolder:
         return Clip(id=clip_id, identity=identity_of(file.id), domain=self.domain)
 
     if TYPE_CHECKING:
-        fingerprint: str  # the protocol's plain attribute; computed when first asked for, as it reads every file
+        fingerprint: str  # a plain attribute to others; computed when asked for, as it reads all files
     else:
 
         @cached_property

@@ -236,7 +236,7 @@ def _coverage(column: Column, record: Record, decimals: int) -> str:
     if math.isnan(worst):
         return text
     unit = f" {column.unit}" if column.unit else ""
-    return f"{text}; were the others as bad as can be: {fixed(worst, decimals)}{unit}"
+    return f"{text}; {fixed(worst, decimals)}{unit} if the others were as bad as can be"
 
 
 def _difference(record: Record, reference: Record) -> str:

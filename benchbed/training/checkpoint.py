@@ -49,6 +49,7 @@ def save_checkpoint(
     schedulers: list[LRScheduler],
     *,
     step: int,
+    losses: dict[str, float],
     identity: TrainingIdentity,
 ) -> None:
     """Write everything that `load_checkpoint` needs, to a temporary name, then rename.
@@ -60,6 +61,7 @@ def save_checkpoint(
         "format": FORMAT,
         "identity": asdict(identity),
         "step": step,
+        "losses": losses,
         "networks": task.networks.state_dict(),
         "optimizers": {name: optimizer.state_dict() for name, optimizer in optimizers.items()},
         "schedulers": [_plain(scheduler.state_dict()) for scheduler in schedulers],
@@ -85,11 +87,11 @@ def load_checkpoint(
     schedulers: list[LRScheduler],
     *,
     identity: TrainingIdentity,
-) -> int:
+) -> tuple[int, dict[str, float]]:
     """Restore a training in place.
 
     Returns:
-        The number of steps done.
+        The number of steps done, and the smoothed losses then.
 
     Raises:
         CheckpointError: the file is damaged, or belongs to a training with other settings (says which).
@@ -115,7 +117,7 @@ def load_checkpoint(
         optimizer.load_state_dict(content["optimizers"][name])
     for scheduler, state in zip(schedulers, content["schedulers"], strict=True):
         scheduler.load_state_dict(state)
-    return int(content["step"])
+    return int(content["step"]), dict(content["losses"])
 
 
 def _plain(state: Any) -> Any:

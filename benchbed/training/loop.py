@@ -149,13 +149,16 @@ def train(
     schedulers = task.schedulers(optimizers)
     checkpoint = out / CHECKPOINT
     start = 0
+    smoothed: dict[str, float] = {}
     if resume and checkpoint.is_file():
-        start = load_checkpoint(checkpoint, task, optimizers, schedulers, identity=identity)
-    log = LossLog(out / "losses.csv", start) if fabric.is_global_zero else None
+        start, smoothed = load_checkpoint(checkpoint, task, optimizers, schedulers, identity=identity)
+    log = LossLog(out / "losses.csv", start, smoothed) if fabric.is_global_zero else None
 
     step = _run_steps(
         fabric, task, batches, optimizers, schedulers, run, out, start, log, progress,
-        save=lambda at: save_checkpoint(checkpoint, task, optimizers, schedulers, step=at, identity=identity),
+        save=lambda at, losses: save_checkpoint(
+            checkpoint, task, optimizers, schedulers, step=at, losses=losses, identity=identity
+        ),
     )  # fmt: skip
     losses = dict(log.smoothed) if log else {}
     weights = out / f"{run.method}.safetensors"
@@ -181,7 +184,7 @@ def _run_steps(
     log: LossLog | None,
     progress: Callable[[TrainingProgress], None] | None,
     *,
-    save: Callable[[int], None],
+    save: Callable[[int, dict[str, float]], None],
 ) -> int:
     """Steps `start` to the last; returns the number of steps done."""
     steps, step = task.schedule.steps, start
@@ -206,14 +209,14 @@ def _run_steps(
         last = step == steps or (fabric.broadcast(late) if fabric.world_size > 1 else late)
         if log is not None:
             if last or step % run.log_every == 0:
-                log.flush()
+                log.write_row(step)
                 if progress:
                     progress(_report(task, run, clock, log, step, start))
             if last or step % run.sample_every == 0:
                 _save_samples(fabric, task, batches, out, step)
             if last or time.monotonic() - clock.saved >= run.save_every:
-                log.flush()  # nothing is saved that has not been looked at for NaN
-                save(step)
+                log.check()  # nothing is saved that has not been looked at for NaN
+                save(step, log.smoothed)
                 clock.saved = time.monotonic()
         if last:
             break

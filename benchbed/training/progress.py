@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from benchbed.errors import BenchbedError
 
-SMOOTHING = 0.8
+SMOOTHING = 0.98  # per step, about the last 50 of them
 
 
 @dataclass(frozen=True)
@@ -45,54 +46,64 @@ class TrainingProgress:
 
 
 class LossLog:
-    """Losses of every step, checked for NaN, averaged per interval and streamed to a CSV file.
+    """Losses of every step: checked for NaN, smoothed, averaged per interval and streamed to a CSV file.
 
     Args:
         path: the CSV file; rows after `start`, of a training killed after its last checkpoint, are dropped.
         start: steps done so far.
+        smoothed: the smoothed losses at `start`.
     """
 
-    def __init__(self, path: Path, start: int) -> None:
+    def __init__(self, path: Path, start: int, smoothed: dict[str, float]) -> None:
         self._path = path
         self._pending: list[tuple[int, list[str], Tensor]] = []
-        self.smoothed: dict[str, float] = {}
+        self._sums: dict[str, float] = {}
+        self._count = 0
+        self.smoothed = dict(smoothed)
         self._rows = _rows_until(path, start) if start else []
-        if self._rows:
-            self.smoothed = {name: float(value) for name, value in self._rows[-1].items() if name != "step"}
         _rewrite(path, self._rows)
 
     def add(self, step: int, losses: dict[str, Tensor]) -> None:
-        """Keep the losses of a finished step on their device; `flush` looks at them."""
+        """Keep the losses of a finished step on their device; `check` and `write_row` look at them."""
         names = list(losses)
-        self._pending.append((step, names, torch.stack([losses[name].detach().float() for name in names])))
+        vector = torch.stack([losses[name].detach().float() for name in names])
+        self._pending.append((step, names, vector))
 
-    def flush(self) -> None:
-        """Check and average what was added since the last flush, and append one row.
+    def check(self) -> None:
+        """Look at everything added since the last check.
 
         Raises:
             BenchbedError: a loss is not finite; names it and its step.
         """
         if not self._pending:
             return
-        values = torch.stack([vector for _, _, vector in self._pending]).double().cpu()
+        values = torch.stack([vector for _, _, vector in self._pending]).double().cpu().tolist()
         for (step, names, _), row in zip(self._pending, values, strict=True):
-            broken = [
-                name for name, value in zip(names, row.tolist(), strict=True) if not abs(value) < float("inf")
-            ]
-            if broken:
-                raise BenchbedError(
-                    f"training stopped: loss '{broken[0]}' is not finite at step {step}; the last good checkpoint "
-                    "is kept, lower the learning rate or use fp32 and start again with --fresh"
-                )
-        step, names, _ = self._pending[-1]
-        mean = dict(zip(names, values.mean(dim=0).tolist(), strict=True))
-        for name, value in mean.items():
-            old = self.smoothed.get(name, value)
-            self.smoothed[name] = SMOOTHING * old + (1 - SMOOTHING) * value
+            for name, value in zip(names, row, strict=True):
+                if not math.isfinite(value):
+                    raise BenchbedError(
+                        f"training stopped: loss '{name}' is not finite at step {step}; the last good checkpoint "
+                        "is kept, lower the learning rate or use fp32 and start again with --fresh"
+                    )
+                old = self.smoothed.get(name, value)
+                self.smoothed[name] = SMOOTHING * old + (1 - SMOOTHING) * value
+                self._sums[name] = self._sums.get(name, 0.0) + value
+            self._count += 1
         self._pending.clear()
+
+    def write_row(self, step: int) -> None:
+        """Check, then append the mean losses since the last row."""
+        self.check()
+        if not self._count:
+            return
+        row = {
+            "step": str(step),
+            **{name: f"{total / self._count:.6g}" for name, total in self._sums.items()},
+        }
         new_file = not self._rows
-        row = {"step": str(step), **{name: f"{value:.6g}" for name, value in mean.items()}}
         self._rows.append(row)
+        self._sums.clear()
+        self._count = 0
         with self._path.open("a", newline="", encoding="utf-8") as stream:
             writer = csv.DictWriter(stream, fieldnames=list(self._rows[0]), extrasaction="ignore")
             if new_file:

@@ -66,6 +66,7 @@ class FommTraining:
         self.preset = preset
         self.config, self.recipe = _complete(fomm_config(preset.published))
         self.perceptual = perceptual
+        self.perceptual_weights, self.relative_taps = _tap_weights(preset, self.recipe, perceptual)
         self.schedule = TrainingSchedule(
             resolution=preset.resolution if resolution is None else resolution,
             batch_size=self.recipe.batch_size,
@@ -172,13 +173,13 @@ class FommTraining:
     def _losses(self, target: Tensor, driving: Keypoints, generation: Generation) -> dict[str, Tensor]:
         weights = self.recipe.loss_weights
         losses = {}
-        if sum(weights.perceptual):
+        if sum(self.perceptual_weights):
             losses["perceptual"] = perceptual_loss(
                 self.perceptual,
                 self.pyramid(generation.prediction),
                 self.pyramid(target),
-                weights.perceptual,
-                relative=self.preset.relative_perceptual,
+                self.perceptual_weights,
+                relative=self.relative_taps,
             )
         if self.preset.l1_weight:
             losses["l1"] = self.preset.l1_weight * (generation.prediction - target).abs().mean()
@@ -252,6 +253,22 @@ class WarmCosine:
             return (step + 1) / self.warm
         progress = min(1.0, (step - self.warm) / max(1, self.steps - self.warm))
         return 0.02 + 0.49 * (1 + math.cos(math.pi * progress))
+
+
+@torch.no_grad()
+def _tap_weights(
+    preset: Preset, recipe: TrainingConfig, perceptual: nn.Module
+) -> tuple[tuple[float, ...], bool]:
+    """A loss weight per tap, and whether taps are divided by their own size.
+
+    The published weights are for the five taps of VGG-19. Over another number of taps their sum is spread evenly,
+    and taps are made relative, as activations of another network are of another scale.
+    """
+    weights = recipe.loss_weights.perceptual
+    taps = len(perceptual(torch.zeros(1, 3, 64, 64)))
+    if taps == len(weights):
+        return weights, preset.relative_perceptual
+    return (sum(weights) / taps,) * taps, True
 
 
 def _complete(config: FommConfig) -> tuple[FommConfig, TrainingConfig]:

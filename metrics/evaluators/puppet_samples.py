@@ -39,10 +39,16 @@ class PuppetSamples:
     clip: Tensor
     identities: tuple[str, ...]
 
-    def subset(self, chosen: Tensor) -> PuppetSamples:
-        """The samples of a mask or index `[M]`."""
-        parts = (self.frames, self.positions, self.visible, self.identity, self.clip)
-        return PuppetSamples(*(part[chosen] for part in parts), self.identities)
+    def subset(self, chosen: Tensor | slice) -> PuppetSamples:
+        """The samples of a mask, an index `[M]` or a slice."""
+        return PuppetSamples(
+            self.frames[chosen],
+            self.positions[chosen],
+            self.visible[chosen],
+            self.identity[chosen],
+            self.clip[chosen],
+            self.identities,
+        )
 
 
 def clip_parts(dataset: Dataset, split: str) -> tuple[list[str], list[str]]:

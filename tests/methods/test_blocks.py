@@ -17,7 +17,6 @@ from benchbed.methods.blocks.occlusion import occlude
 from benchbed.methods.blocks.patch_discriminator import MultiScaleDiscriminator
 from benchbed.methods.blocks.transfer import hull_area, transfer_keypoints
 from benchbed.methods.blocks.transforms import ThinPlateWarp, control_grid, random_warp
-from benchbed.methods.blocks.vgg19 import Vgg19Features
 
 from benchbed.errors import BenchbedError
 
@@ -156,12 +155,3 @@ def test_discriminator_names_scales_and_spectral_norm_as_published():
     image = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(11))
     scores = network(ImagePyramid((1, 0.5))(image), torch.zeros(1, 2, 2))
     assert [tuple(score.scores.shape) for score in scores] == [(1, 1, 11, 11), (1, 1, 3, 3)]
-
-
-def test_vgg19_has_sixteen_convolutions_and_five_taps():
-    network = Vgg19Features()
-    assert sum(parameter.numel() for parameter in network.parameters()) == 20_024_384
-    assert all(name.startswith("features.") for name in network.state_dict())
-    with torch.no_grad():
-        taps = network(torch.zeros(1, 3, 32, 32))
-    assert [tap.shape[1] for tap in taps] == [64, 128, 256, 512, 512]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +35,7 @@ from benchbed.datasets.puppets.dataset import DrawnDataset, open_puppets
 from benchbed.errors import CheckpointError, WeightsMissingError
 
 CPU = torch.device("cpu")
-BUILDERS = {
+BUILDERS: dict[str, Callable[..., Any]] = {
     "puppet-keypoints": puppet_keypoints.build,
     "puppet-identity": puppet_identity.build,
     "puppet-features": puppet_features.build_perceptual,

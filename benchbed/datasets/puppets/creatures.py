@@ -241,8 +241,11 @@ def _add_leg(
     assembly.part(
         shin, knee, paw, (0.9 * thick, 0.75 * thick), _plain(creature.coat.first), lift=0.001, bands=sock
     )
-    assembly.spot(shin, knee, 0.6 * thick, _plain(mark), lift=0.002, outline=0.004)
+    # patch and paw lie on top of their own leg, however it points
+    low = (knee + paw)[:, 2] / 2
+    top = np.maximum(low, (hip + knee)[:, 2] / 2)
+    assembly.spot(shin, knee, 0.6 * thick, _plain(mark), depth=top, lift=0.002, outline=0.004)
     toe = paw + 0.022 * trunk.forward + 0.008 * trunk.down
-    assembly.part(shin, paw, toe, (0.85 * thick, 0.7 * thick), _plain(mark), lift=0.0015)
+    assembly.part(shin, paw, toe, (0.85 * thick, 0.7 * thick), _plain(mark), depth=low, lift=0.0015)
     assembly.joint(f"{name}-knee", knee, thigh, shin)
     assembly.joint(f"{name}-paw", paw, shin)

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchbed.datasets.puppets.shapes import SHORTEST, Background, Figure, Part, Texture
 
-RENDERER_VERSION = 1
+RENDERER_VERSION = 2
 
 _SNAP = float(2**20)
 _LIGHT = (-0.5, -0.8)

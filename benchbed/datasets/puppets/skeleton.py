@@ -252,9 +252,14 @@ def _add_arm(
     lower = outfit.sleeve if outfit.sleeves else plain(outfit.skin)
     cuff = (Band(0.76, 1.2, outfit.accent),)
     assembly.part(forearm, elbow, wrist, (0.92 * thick, 0.8 * thick), lower, lift=0.02, bands=cuff)
-    assembly.spot(forearm, elbow, 0.62 * thick, plain(mark), lift=0.0225, outline=0.004)
+    # patch and hand lie on top of their own limb, however it points
+    low, high = (elbow + wrist)[:, 2] / 2 + 0.02, (shoulder + elbow)[:, 2] / 2 + 0.012
+    top = np.maximum(low, high)
+    assembly.spot(forearm, elbow, 0.62 * thick, plain(mark), depth=top, lift=0.0005, outline=0.004)
     palm = wrist + HAND * direction
-    assembly.part(hand, wrist + 0.008 * direction, palm, (0.8 * thick, 0.98 * thick), plain(mark), lift=0.023)
+    assembly.part(
+        hand, wrist + 0.008 * direction, palm, (0.8 * thick, 0.98 * thick), plain(mark), depth=low, lift=0.001
+    )
     assembly.joint(f"{name}-shoulder", shoulder, "torso", "scarf", upper)
     assembly.joint(f"{name}-elbow", elbow, upper, forearm)
     assembly.joint(f"{name}-wrist", wrist, forearm, hand)
@@ -277,10 +282,12 @@ def _add_leg(
     lower = outfit.trousers if outfit.legs else plain(outfit.skin)
     cuff = (Band(0.78, 1.2, outfit.accent),)
     assembly.part(shin, knee, ankle, (0.86 * thick, 0.7 * thick), lower, lift=-0.018, bands=cuff)
-    assembly.spot(shin, knee, 0.6 * thick, plain(mark), lift=-0.0155, outline=0.004)
+    low, high = (knee + ankle)[:, 2] / 2 - 0.018, (hip + knee)[:, 2] / 2 - 0.02
+    top = np.maximum(low, high)
+    assembly.spot(shin, knee, 0.6 * thick, plain(mark), depth=top, lift=0.0005, outline=0.004)
     toe = ankle + FOOT * (0.85 * pelvis.forward + 0.3 * direction + 0.25 * side * pelvis.across)
     heel = ankle + 0.012 * direction
-    assembly.part(foot, heel, toe, (0.72 * thick, 0.62 * thick), plain(mark), depth=ankle[:, 2], lift=-0.014)
+    assembly.part(foot, heel, toe, (0.72 * thick, 0.62 * thick), plain(mark), depth=low, lift=0.001)
     assembly.joint(f"{name}-hip", hip, "torso", "hips", thigh)
     assembly.joint(f"{name}-knee", knee, thigh, shin)
     assembly.joint(f"{name}-ankle", ankle, shin, foot)
