@@ -6,19 +6,14 @@ import difflib
 import hashlib
 import os
 import shutil
-import sys
 import tempfile
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchbed.errors import CheckpointError, UnknownNameError, WeightsMissingError
 from benchbed.tensor_files import LoadedWeights, fit_report, load_tensors, not_weights
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 __all__ = [
     "LoadedWeights",

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from benchbed.datasets.images import DECODING_ERRORS, check_readable, has_alpha, is_image
-from benchbed.datasets.video_io import VIDEO_SUFFIXES, is_gif, is_video, strip_length
+from benchbed.datasets.containers import is_gif, is_image, is_video
+from benchbed.datasets.images import DECODING_ERRORS, check_readable, has_alpha
+from benchbed.datasets.video_io import HEADER_ERRORS, VIDEO_SUFFIXES, strip_length
 from benchbed.errors import ClipError
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
@@ -147,10 +148,10 @@ def probe(file: ClipFile) -> Probe:
     import av
 
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors="replace") as container:
             stream = container.streams.video[0]
             return Probe(((stream.height, stream.width),), False)
-    except (av.FFmpegError, IndexError) as error:
+    except (av.FFmpegError, *HEADER_ERRORS) as error:
         raise ClipError(f"{path} is no readable video") from error
 
 

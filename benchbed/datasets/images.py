@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +17,17 @@ if TYPE_CHECKING:
 
 ALPHA_RULES = ("drop", "white")
 # What Pillow raises on damaged files, beside OSError: its format plug-ins are not stricter than this.
-DECODING_ERRORS = (OSError, SyntaxError, ValueError, EOFError, IndexError, Image.DecompressionBombError)
+DECODING_ERRORS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    LookupError,
+    TypeError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+)
 
 
 def check_alpha_rule(alpha: str) -> str:
@@ -23,13 +35,6 @@ def check_alpha_rule(alpha: str) -> str:
     if alpha not in ALPHA_RULES:
         raise BenchbedError(f"unknown alpha rule '{alpha}'; use one of: {', '.join(ALPHA_RULES)}")
     return alpha
-
-
-def is_image(head: bytes) -> bool:
-    """Whether a file that begins with these bytes is a still image by content (gif counts as video)."""
-    return head.startswith((b"\x89PNG", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*")) or (
-        head[:4] == b"RIFF" and head[8:12] == b"WEBP"
-    )
 
 
 def has_alpha(image: Image.Image) -> bool:

@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageSequence
 
+from benchbed.datasets.containers import declared_bytes, is_gif, is_image
 from benchbed.datasets.images import (
     DECODING_ERRORS,
     check_alpha_rule,
     check_readable,
     decode_image,
     has_alpha,
-    is_image,
     to_rgb,
 )
 from benchbed.errors import BenchbedError, ClipError
@@ -27,6 +27,8 @@ VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpe
 FRAME_SLACK = 2
 # Containers without a frame count state a duration only, whose last frame's share is guessed by writers.
 DURATION_SLACK = 0.1
+# What PyAV raises beside its own errors on headers with absurd numbers and texts.
+HEADER_ERRORS = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, MemoryError)
 
 
 @dataclass(frozen=True)
@@ -51,21 +53,6 @@ def decoder_name() -> str:
 
     codec = ".".join(str(part) for part in av.library_versions["libavcodec"])
     return f"PyAV {av.__version__} / libavcodec {codec} / Pillow {PIL.__version__}"
-
-
-def is_gif(head: bytes) -> bool:
-    """Whether a file that begins with these bytes is a gif."""
-    return head.startswith((b"GIF87a", b"GIF89a"))
-
-
-def is_video(head: bytes) -> bool:
-    """Whether a file that begins with these bytes is a video container (gif counts)."""
-    return (
-        is_gif(head)
-        or head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
-        or (head[:4] == b"RIFF" and head[8:12] == b"AVI ")
-        or head.startswith((b"\x1aE\xdf\xa3", b"FLV", b"\x00\x00\x01\xba", b"\x00\x00\x01\xb3", b"0&\xb2u"))
-    )
 
 
 def strip_length(width: int, height: int) -> int:
@@ -136,9 +123,12 @@ def _read_gif(path: Path, alpha: str) -> DecodedVideo:
 def _read_container(path: Path, alpha: str) -> DecodedVideo:
     import av
 
+    declared, actual = declared_bytes(path), path.stat().st_size
+    if declared is not None and actual < declared:
+        raise ClipError(f"{path} is truncated: it has {actual} bytes of the {declared} its header declares")
     frames: list[np.ndarray] = []
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors="replace") as container:
             if not container.streams.video:
                 raise ClipError(f"{path} holds no video stream; replace the file")
             stream = container.streams.video[0]
@@ -154,7 +144,7 @@ def _read_container(path: Path, alpha: str) -> DecodedVideo:
                 frames.append(_frame_pixels(frame, alpha, turned))
                 if frames[-1].shape != frames[0].shape:
                     raise ClipError(f"{path} changes its frame size at frame {len(frames) - 1}; re-encode it")
-    except av.FFmpegError as error:
+    except (av.FFmpegError, *HEADER_ERRORS) as error:
         if not frames:
             raise ClipError(
                 f"{path} is no readable video: {_reason(error)}; it is corrupt, cut off or of an unknown kind"

@@ -5,12 +5,11 @@ from __future__ import annotations
 from html import escape
 
 from benchbed.tables.model import Cell, Table
-from benchbed.tables.terminal import header
 
 
 def html_text(table: Table) -> str:
     """A `table` element and its notes; every text is escaped."""
-    heads = "".join(f'<th scope="col">{escape(header(column))}</th>' for column in table.columns)
+    heads = "".join(f'<th scope="col">{escape(column.header)}</th>' for column in table.columns)
     lines = [
         '<table class="benchbed">',
         f"<caption>{escape(table.title)}</caption>",

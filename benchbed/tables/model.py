@@ -31,6 +31,11 @@ class Column:
     def arrow(self) -> str:
         return {"lower": "↓", "higher": "↑"}.get(self.direction, "")
 
+    @property
+    def header(self) -> str:
+        """The header as text: `FID† ↓`."""
+        return f"{self.label}{'†' if self.dagger else ''} {self.arrow}".strip()
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -60,6 +65,11 @@ class Cell:
     status: str = "ok"
     reason: str = ""
     key: str = ""
+
+    @property
+    def marks(self) -> str:
+        """The footnote numbers as text: `[1] [3]`."""
+        return " ".join(f"[{number}]" for number in self.footnotes)
 
 
 @dataclass(frozen=True)

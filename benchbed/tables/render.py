@@ -9,7 +9,7 @@ import math
 from benchbed.tables.html import html_text
 from benchbed.tables.latex import latex_text
 from benchbed.tables.model import Cell, Table
-from benchbed.tables.terminal import header, marks, terminal_text
+from benchbed.tables.terminal import terminal_text
 
 FORMATS = ("terminal", "markdown", "csv", "latex", "html")
 
@@ -34,7 +34,7 @@ def render(table: Table, format: str, *, width: int | None = None, color: bool =
 
 
 def _markdown(table: Table) -> str:
-    heads = ["method", *(header(column) for column in table.columns)]
+    heads = ["method", *(column.header for column in table.columns)]
     lines = [f"**{_escape(table.title)}**", "", _markdown_row([_escape(head) for head in heads])]
     lines.append(_markdown_row([":--", *("--:" for _ in table.columns)]))
     for row in table.rows:
@@ -53,7 +53,7 @@ def _markdown_row(cells: list[str]) -> str:
 
 def _markdown_cell(cell: Cell) -> str:
     number = f"**{cell.text}**" if cell.best else cell.text
-    return " ".join(part for part in (number, cell.interval, _escape(marks(cell))) if part)
+    return " ".join(part for part in (number, cell.interval, _escape(cell.marks)) if part)
 
 
 def _escape(text: str) -> str:

@@ -5,20 +5,10 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from benchbed.tables.model import Cell, Column, Table
+from benchbed.tables.model import Table
 
 GAP = "  "
 BOLD, PLAIN = "\x1b[1m", "\x1b[0m"
-
-
-def header(column: Column) -> str:
-    """The header as text: `FID† ↓`."""
-    return f"{column.label}{'†' if column.dagger else ''} {column.arrow}".strip()
-
-
-def marks(cell: Cell) -> str:
-    """The cell's footnote numbers as text: `[1] [3]`."""
-    return " ".join(f"[{number}]" for number in cell.footnotes)
 
 
 def terminal_text(table: Table, *, width: int | None, color: bool) -> str:
@@ -51,12 +41,12 @@ def _lines(position: int, table: Table) -> list[tuple[str, bool]]:
     cells = [row.cells[position] for row in table.rows]
     number = max((len(cell.text) for cell in cells), default=0)
     interval = max((len(cell.interval) for cell in cells), default=0)
-    noted = max((len(marks(cell)) for cell in cells), default=0)
-    lines = [(header(table.columns[position]), False)]
+    noted = max((len(cell.marks) for cell in cells), default=0)
+    lines = [(table.columns[position].header, False)]
     for cell in cells:
         parts = [cell.text.rjust(number)]
         parts += [cell.interval.ljust(interval)] if interval else []
-        parts += [marks(cell).ljust(noted)] if noted else []
+        parts += [cell.marks.ljust(noted)] if noted else []
         lines.append((" ".join(parts), cell.best))
     return lines
 

@@ -7,6 +7,7 @@ import math
 import os
 import re
 import time
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,13 +15,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchbed.tables.model import Table
-from benchbed.tables.terminal import header, marks
-
 if TYPE_CHECKING:
     import pandas as pd
     from mlflow import MlflowClient
     from mlflow.entities import Run
+
+    from benchbed.tables.model import Table
 
 log = logging.getLogger(__name__)
 
@@ -290,8 +290,8 @@ def _as_shown(table: Table) -> pd.DataFrame:
     columns: dict[str, list[str]] = {"method": [row.method for row in table.rows]}
     for position, column in enumerate(table.columns):
         cells = [row.cells[position] for row in table.rows]
-        columns[header(column)] = [
-            " ".join(part for part in (cell.text, cell.interval, marks(cell)) if part) for cell in cells
+        columns[column.header] = [
+            " ".join(part for part in (cell.text, cell.interval, cell.marks) if part) for cell in cells
         ]
     return pd.DataFrame(columns)
 
@@ -321,7 +321,9 @@ def _quick_and_quiet() -> Iterator[None]:
     for logger in loggers:
         logger.setLevel(logging.ERROR)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # deprecations between MLflow and its libraries
+            yield
     finally:
         for name in added:
             os.environ.pop(name, None)

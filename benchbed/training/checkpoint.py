@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from benchbed.interfaces.training import TrainingTask
 
 FORMAT = 1
+LONGEST_VALUES = 80  # characters; a whole configuration would fill a page
 LARGEST_HALF = 65504.0
 _KEPT = (int, float, bool, str, type(None), list, dict, Tensor)
 
@@ -36,10 +37,16 @@ class TrainingIdentity:
     dataset: str
     split: str
     seed: int
-    schedule: str
+    schedule: dict[str, Any]
     configuration: str
     perceptual: str
     ranks: int
+
+
+def _settings(identity: dict[str, Any]) -> dict[str, Any]:
+    """An identity as one level of names, the schedule's own among them."""
+    rest = {name: value for name, value in identity.items() if name != "schedule"}
+    return {**identity["schedule"], **rest}
 
 
 def save_checkpoint(
@@ -104,12 +111,14 @@ def load_checkpoint(
         ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise CheckpointError(f"{path} was written by another version of benchbed; start again with --fresh")
-    theirs, ours = content["identity"], asdict(identity)
+    theirs, ours = _settings(content["identity"]), _settings(asdict(identity))
     different = [name for name in ours if theirs.get(name) != ours[name]]
     if different:
         name = different[0]
+        values = f" ({theirs.get(name)} instead of {ours[name]})"
         raise CheckpointError(
-            f"{path} belongs to a training with another {name} ({theirs.get(name)} instead of {ours[name]}); "
+            f"{path} belongs to a training with another {name}"
+            f"{values if len(values) < LONGEST_VALUES else ''}; "
             "use the same options, another --out, or start again with --fresh"
         )
     task.networks.load_state_dict(content["networks"])

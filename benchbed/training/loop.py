@@ -139,7 +139,7 @@ def train(
         dataset.fingerprint,
         split,
         run.seed,
-        json.dumps(asdict(task.schedule), sort_keys=True),
+        _schedule(task),
         task.export()[1].get("configuration", ""),
         run.perceptual,
         fabric.world_size,
@@ -336,6 +336,11 @@ def _provenance(
         "benchbed": __version__,
         "torch": torch.__version__,
     }
+
+
+def _schedule(task: TrainingTask) -> dict[str, object]:
+    # lists instead of tuples, as a checkpoint gives them back
+    return json.loads(json.dumps(asdict(task.schedule)))
 
 
 def _make_folder(out: Path) -> None:

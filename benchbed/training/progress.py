@@ -86,7 +86,8 @@ class LossLog:
                         "is kept, lower the learning rate or use fp32 and start again with --fresh"
                     )
                 old = self.smoothed.get(name, value)
-                self.smoothed[name] = SMOOTHING * old + (1 - SMOOTHING) * value
+                share = max(1 - SMOOTHING, 1 / step)  # a plain mean at first, so that step 1 does not linger
+                self.smoothed[name] = old + share * (value - old)
                 self._sums[name] = self._sums.get(name, 0.0) + value
             self._count += 1
         self._pending.clear()

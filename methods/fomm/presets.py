@@ -104,10 +104,10 @@ def _tiny() -> Preset:
             "transform_params": {"sigma_affine": 0.05, "sigma_tps": 0.005, "points_tps": 5},
             "loss_weights": {
                 "generator_gan": 0,
-                "perceptual": [10, 10, 10, 10],
-                "equivariance_value": 10,
-                "equivariance_jacobian": 10,
+                "perceptual": [2, 2, 2, 2],
+                "equivariance_value": 3,
+                "equivariance_jacobian": 3,
             },
         },
     }
-    return Preset("tiny", published, 64, 5000, l1_weight=20.0, relative_perceptual=True, warm_cosine=True)
+    return Preset("tiny", published, 64, 6000, l1_weight=100.0, relative_perceptual=True, warm_cosine=True)

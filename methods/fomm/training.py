@@ -123,8 +123,7 @@ class FommTraining:
         self.networks.train()
         image = pair.source.contiguous(memory_format=torch.channels_last)
         target = pair.driving.contiguous(memory_format=torch.channels_last)
-        source = self.networks["kp_detector"](image)
-        driving = self.networks["kp_detector"](target)
+        source, driving = self._keypoints(image), self._keypoints(target)
         generation: Generation = self.networks["generator"](image, source, driving)
         losses = self._losses(target, driving, generation)
         total = torch.stack(list(losses.values())).sum()
@@ -170,6 +169,11 @@ class FommTraining:
         if self.adversarial:
             self.discriminator_pyramid.to(device)
 
+    def _keypoints(self, frames: Tensor) -> Keypoints:
+        # In float32 always: the softmax at temperature 0.1 turns the rounding of half precision into jumping points.
+        with torch.autocast(frames.device.type, enabled=False):
+            return self.networks["kp_detector"](frames)
+
     def _losses(self, target: Tensor, driving: Keypoints, generation: Generation) -> dict[str, Tensor]:
         weights = self.recipe.loss_weights
         losses = {}
@@ -197,9 +201,7 @@ class FommTraining:
             sigma_tps=transform.sigma_tps,
             points_tps=transform.points_tps,
         )
-        transformed = self.networks["kp_detector"](
-            warp.frame(target, align_corners=self.config.align_corners)
-        )
+        transformed = self._keypoints(warp.frame(target, align_corners=self.config.align_corners))
         losses = {}
         if weights.equivariance_value:
             losses["equivariance_value"] = weights.equivariance_value * equivariance_value_loss(

@@ -43,9 +43,9 @@ class Schedule:
     weight_decay: float = 1e-3
 
 
-FEATURES = Schedule(steps=2200, batch=32, learning_rate=2e-3)
-KEYPOINTS = Schedule(steps=3500, batch=32, learning_rate=2e-3)
-IDENTITY = Schedule(steps=2500, batch=64, learning_rate=2e-3, weight_decay=5e-3)
+FEATURES = Schedule(steps=1600, batch=24, learning_rate=2e-3)
+KEYPOINTS = Schedule(steps=2600, batch=32, learning_rate=2e-3)
+IDENTITY = Schedule(steps=2000, batch=64, learning_rate=2e-3, weight_decay=5e-3)
 
 
 def train_keypoints(
@@ -279,7 +279,7 @@ def _held_out_samples(dataset: Dataset, every: int = 1) -> PuppetSamples:
 def _provenance(
     dataset: Dataset, name: str, seed: int, minutes: float | None, figures: dict[str, str]
 ) -> dict[str, str]:
-    limit = "" if minutes is None else f" --minutes {minutes:g}"
+    limit = "" if minutes is None else f" --limit-minutes {minutes:g}"
     return {
         "name": name,
         "dataset": dataset.name,
@@ -294,7 +294,8 @@ def _provenance(
 def _written(
     path: Path, network: nn.Module, metadata: dict[str, str], preprocessing: str, progress: Progress
 ) -> Path:
-    for key, text in metadata.items():
-        if key.startswith("measured."):
-            progress(f"{key.removeprefix('measured.')}: {text}")
+    figures = [
+        f"{key.removeprefix('measured.')} {text}" for key, text in metadata.items() if "measured." in key
+    ]
+    progress(f"on held-out identities: {', '.join(figures)}")
     return write_weights(path, network, metadata, preprocessing=preprocessing)

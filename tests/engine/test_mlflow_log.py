@@ -151,8 +151,13 @@ def test_a_run_becomes_a_parent_and_a_child_per_method(uri: str, tmp_path: Path)
     assert fomm.data.params["method"] == "fomm"
     assert fomm.data.params["resolution"] == "64x64"
     assert fomm.data.metrics == {
-        **{"l1": 0.5, "l1.low": 0.4, "l1.high": 0.6, "l1.n": 384, "l1.n_missing": 0},
-        **{"frames_per_second": 120.0, "parameters": 7},
+        "l1": 0.5,
+        "l1.low": 0.4,
+        "l1.high": 0.6,
+        "l1.n": 384,
+        "l1.n_missing": 0,
+        "frames_per_second": 120.0,
+        "parameters": 7,
     }
     assert fomm.data.tags["key.l1"] == "key-l1"
     assert fomm.data.tags["variant.l1"] == "l1/frames@1"

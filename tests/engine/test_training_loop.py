@@ -133,8 +133,10 @@ def test_finished_training_called_again_trains_no_more(tmp_path: Path) -> None:
 
 def test_resuming_with_other_settings_is_refused(tmp_path: Path) -> None:
     train(TinyTask(), TinyDataset(), run(), out=tmp_path)
-    with pytest.raises(CheckpointError, match="another seed"):
+    with pytest.raises(CheckpointError, match=r"another seed \(0 instead of 1\)"):
         train(TinyTask(), TinyDataset(), run(seed=1), out=tmp_path)
+    with pytest.raises(CheckpointError, match=r"another steps \(6 instead of 7\)"):
+        train(TinyTask(steps=7), TinyDataset(), run(), out=tmp_path)
     result = train(TinyTask(), TinyDataset(), run(seed=1), out=tmp_path, resume=False)
     assert result.step == 6
 

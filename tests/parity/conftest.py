@@ -19,7 +19,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     wanted = {"fixture_path", "stage_name"} & set(metafunc.fixturenames)
     if not wanted:
         return
-    given = metafunc.config.getoption("--fixtures")
+    given = getattr(metafunc.config.option, "parity_fixtures", None)
     folder = Path(given) if given else DEFAULT_FOLDER
     paths = list(find_fixtures(folder, metafunc.module.METHOD)) if folder.is_dir() else []
     if not paths:
