@@ -33,14 +33,38 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """mypy on the installed package, so that the mapped folders are seen as users see them."""
-    python(session, "-m", "mypy", "-p", "benchbed")
+    """mypy on the package as it installs, so that the mapped folders are seen as users see them."""
+    target = session.create_tmp()
+    install = (
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--no-deps",
+        "--no-build-isolation",
+        "--upgrade",
+        "--target",
+        target,
+    )
+    python(session, *install, ".")
+    config = os.path.abspath("pyproject.toml")
+    session.chdir(target)
+    python(session, "-m", "mypy", "--config-file", config, "-p", "benchbed", MYPYPATH=target)
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
     """Timings: animate of every method, rendering, evaluators, metrics. Nothing here passes or fails."""
-    python(session, "-m", "pytest", "tests/bench", "-o", "addopts=--import-mode=importlib", "--benchmark-only", *session.posargs)
+    python(
+        session,
+        "-m",
+        "pytest",
+        "tests/bench",
+        "-o",
+        "addopts=--import-mode=importlib",
+        "--benchmark-only",
+        *session.posargs,
+    )
 
 
 @nox.session

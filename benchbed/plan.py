@@ -23,7 +23,7 @@ class RunRequest:
     """What the command line (or a test) asks for; see `benchbed run --help` for the meaning of each."""
 
     protocols: tuple[str, ...]
-    methods: tuple[str, ...]  # empty: all
+    methods: tuple[str, ...] = ()  # empty: all
     datasets: tuple[str, ...] = ("puppets",)
     metrics: tuple[str, ...] = ()  # names or variant ids; empty: the protocol's, default variants
     checkpoints: dict[str, Path] = field(default_factory=dict)

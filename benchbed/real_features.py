@@ -16,7 +16,7 @@ from benchbed.frames import to_float
 from benchbed.interfaces.dataset import Dataset
 from benchbed.interfaces.evaluator import Features, features_from_arrays, features_to_arrays
 from benchbed.measuring import Instrument
-from benchbed.tracking.store import file_name, write_atomically
+from benchbed.tracking.store import file_name, save_arrays, write_atomically
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ class RealFeatures:
         parts = [features_to_arrays(chunk) for chunk in chunks]
         joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         try:
-            write_atomically(path, lambda stream: np.savez(stream, **joined))
+            write_atomically(path, lambda stream: save_arrays(stream, joined))
         except StoreError as error:
             if not self._warned:
                 log.warning(

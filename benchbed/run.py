@@ -6,9 +6,9 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchbed.aggregate import aggregate, cases_frame, costs, frames_frame, read_records
 from benchbed.errors import ClipError
@@ -53,11 +53,11 @@ def run(
     if fresh:
         store.clear()
     started = time.perf_counter()
-    provenance = {
+    provenance: dict[str, Any] = {
         "run_id": plan.run_id,
         "state": "running",
         "command": list(command),
-        "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "request": {
             **asdict(plan.request),
             "checkpoints": {name: str(path) for name, path in plan.request.checkpoints.items()},
@@ -88,7 +88,7 @@ def run(
     result = compile_results(plan, store, summary)
     provenance |= {
         "state": "finished",
-        "finished": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(time.perf_counter() - started, 2),
         "reused_cases": summary.reused,
         "computed_cases": summary.computed,

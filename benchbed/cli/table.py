@@ -36,8 +36,10 @@ def table_command(runs: tuple[Path, ...], format_: str) -> None:
             raise BenchbedError(
                 f"'{folder}' is not a finished run; give a folder that `benchbed run` printed after 'results:'"
             )
-        aggregates.append(pd.read_parquet(folder / "aggregate.parquet"))
-        costs.append(pd.read_parquet(folder / "costs.parquet"))
+        # With several runs the tables name the run beside the method.
+        label = {"run": folder.name} if len(runs) > 1 else {}
+        aggregates.append(pd.read_parquet(folder / "aggregate.parquet").assign(**label))
+        costs.append(pd.read_parquet(folder / "costs.parquet").assign(**label))
         notes += _notes(folder)
     tables = build_tables(
         pd.concat(aggregates, ignore_index=True),

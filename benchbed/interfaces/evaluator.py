@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -57,7 +57,6 @@ class PerceptualFeatures:
 
 
 Features = KeypointFeatures | IdentityFeatures | PooledFeatures | PerceptualFeatures
-CacheableFeatures = TypeVar("CacheableFeatures", KeypointFeatures, IdentityFeatures, PooledFeatures)
 CACHEABLE: dict[str, type] = {
     "keypoints": KeypointFeatures,
     "identity": IdentityFeatures,
@@ -65,8 +64,8 @@ CACHEABLE: dict[str, type] = {
 }
 
 
-def features_to_arrays(features: CacheableFeatures) -> dict[str, np.ndarray]:
-    """Arrays by field name, on the CPU."""
+def features_to_arrays(features: Features) -> dict[str, np.ndarray]:
+    """Arrays by field name, on the CPU; for the roles in `CACHEABLE`, whose fields are tensors."""
     return {field.name: getattr(features, field.name).cpu().numpy() for field in fields(features)}
 
 

@@ -54,6 +54,11 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def save_arrays(stream: IO[bytes], arrays: dict[str, np.ndarray]) -> None:
+    """Write named arrays as one npz."""
+    np.savez(stream, **arrays)  # type: ignore[arg-type]
+
+
 def file_name(text: str) -> str:
     """A readable name that every file system takes, unique for the text."""
     readable = re.sub(r"[^A-Za-z0-9._-]+", "_", text).strip("._")[:60]
@@ -109,7 +114,7 @@ class Store:
             for name, array in stats.items()
         }
         if arrays:
-            write_atomically(path.with_suffix(".npz"), lambda stream: np.savez(stream, **arrays))
+            write_atomically(path.with_suffix(".npz"), lambda stream: save_arrays(stream, arrays))
         text = json.dumps(record_to_json(record)).encode()
         write_atomically(path, lambda stream: stream.write(text))
 

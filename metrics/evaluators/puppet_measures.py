@@ -8,6 +8,7 @@ from torch import Tensor
 
 from benchbed.interfaces.evaluator import Evaluator, IdentityFeatures, KeypointFeatures, PerceptualFeatures
 
+from .puppet_backdrops import backdrops, exchanged
 from .puppet_samples import PuppetSamples, blurred
 
 CHUNK = 64
@@ -45,10 +46,28 @@ def identity_figures(evaluator: Evaluator, samples: PuppetSamples) -> dict[str, 
 
     Returns:
         `verification_auc`; `cosine_same` and `cosine_different`, mean cosine of pairs of one and of two
-        identities.
+        identities; `verification_auc_other_background`, where every clip is set before the background of a
+        character drawn at random.
     """
+    alike, unlike = _pair_cosines(evaluator, samples.frames, samples)
+    scenes = backdrops(samples)
+    clips = int(samples.clip.max()) + 1
+    drawn = torch.randint(len(scenes), (clips,), generator=torch.Generator().manual_seed(0))
+    moved = exchanged(samples.frames, scenes[samples.identity], scenes[drawn[samples.clip]])
+    return {
+        "verification_auc": f"{area_under_curve(alike, unlike):.4f}",
+        "verification_auc_other_background": f"{area_under_curve(*_pair_cosines(evaluator, moved, samples)):.4f}",
+        "cosine_same": f"{alike.mean():.3f}",
+        "cosine_different": f"{unlike.mean():.3f}",
+    }
+
+
+def _pair_cosines(
+    evaluator: Evaluator, frames: Tensor, samples: PuppetSamples
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cosines of all pairs of frames from different clips: of one identity, and of two."""
     vectors = []
-    for chunk in samples.frames.split(CHUNK):
+    for chunk in frames.split(CHUNK):
         features = evaluator(as_float(chunk))
         if not isinstance(features, IdentityFeatures):
             raise TypeError(f"an identity evaluator is needed, not one that gives {type(features).__name__}")
@@ -57,12 +76,7 @@ def identity_figures(evaluator: Evaluator, samples: PuppetSamples) -> dict[str, 
     cosine = embedded @ embedded.T
     pairs = torch.ones_like(cosine, dtype=torch.bool).triu(1) & (samples.clip[:, None] != samples.clip[None])
     same = samples.identity[:, None] == samples.identity[None]
-    alike, unlike = cosine[pairs & same].double().numpy(), cosine[pairs & ~same].double().numpy()
-    return {
-        "verification_auc": f"{area_under_curve(alike, unlike):.4f}",
-        "cosine_same": f"{alike.mean():.3f}",
-        "cosine_different": f"{unlike.mean():.3f}",
-    }
+    return cosine[pairs & same].double().numpy(), cosine[pairs & ~same].double().numpy()
 
 
 def area_under_curve(positive: np.ndarray, negative: np.ndarray) -> float:

@@ -15,6 +15,7 @@ from torch.nn import functional
 from benchbed.interfaces.dataset import Dataset
 
 from . import puppet_features, puppet_identity, puppet_keypoints
+from .puppet_backdrops import backdrops, exchanged
 from .puppet_features import CHANNELS, FeatureNetwork, PuppetPerceptual
 from .puppet_identity import DIMENSIONS, IdentityNetwork, PuppetIdentity
 from .puppet_keypoints import JOINTS, KeypointNetwork, PuppetKeypoints, detect, expected_positions
@@ -43,7 +44,7 @@ class Schedule:
     weight_decay: float = 1e-3
 
 
-FEATURES = Schedule(steps=1600, batch=24, learning_rate=2e-3)
+FEATURES = Schedule(steps=1200, batch=24, learning_rate=2e-3)
 KEYPOINTS = Schedule(steps=2600, batch=32, learning_rate=2e-3)
 IDENTITY = Schedule(steps=2000, batch=64, learning_rate=2e-3, weight_decay=5e-3)
 
@@ -125,7 +126,8 @@ def train_identity(
     """Train, measure and write the identity network (arguments as `train_keypoints`).
 
     Source: additive angular margin, Deng et al. 2019, "ArcFace", equation 3; here the margin is taken off the
-    cosine (Wang et al. 2018, "CosFace", equation 4), with scale 16 and margin 0.2.
+    cosine (Wang et al. 2018, "CosFace", equation 4), with scale 16 and margin 0.2. Most frames get the background
+    of another character, so that the figure decides.
     """
     generator = initialised(seed)
     samples = _training_samples(dataset, seed, progress)
@@ -133,12 +135,16 @@ def train_identity(
     classes = len(samples.identities) * len(RECOLOURINGS)
     centres = nn.Linear(DIMENSIONS, classes, bias=False)
     orders = torch.tensor(RECOLOURINGS)
+    scenes = backdrops(samples)
     strength = Augmentation(shift=6, rotation=0.1, scale=0.15, gain=0.05, offset=0.05, blur=1.6, noise=0.05)
 
     def loss(chosen: Tensor) -> Tensor:
         batch = samples.subset(chosen)
+        other = torch.randint(len(scenes), (len(chosen),), generator=generator)
+        scene = torch.where(torch.rand(len(chosen), generator=generator) < 0.7, other, batch.identity)
+        moved = exchanged(batch.frames, scenes[batch.identity], scenes[scene])
         colouring = torch.randint(len(RECOLOURINGS), (len(chosen),), generator=generator)
-        recoloured = as_float(batch.frames)[torch.arange(len(chosen))[:, None], orders[colouring]]
+        recoloured = as_float(moved)[torch.arange(len(chosen))[:, None], orders[colouring]]
         frames, _ = augment(recoloured, batch.positions, strength, generator)
         label = batch.identity * len(RECOLOURINGS) + colouring
         cosine = network(frames) @ functional.normalize(centres.weight, dim=1).T
@@ -148,7 +154,9 @@ def train_identity(
     _optimise(modules, loss, len(samples.frames), IDENTITY, generator, minutes, progress)
     fold(network)
     round_to_half(network)
-    figures = identity_figures(PuppetIdentity(network, "in training"), _held_out_samples(dataset, every=4))
+    figures = identity_figures(
+        PuppetIdentity(network, "in training"), _held_out_samples(dataset, motions=10, every=4)
+    )
     metadata = _provenance(dataset, puppet_identity.NAME, seed, minutes, figures)
     path = out / puppet_identity.WEIGHTS.name
     return _written(path, network, metadata, puppet_identity.PREPROCESSING, progress)
@@ -271,9 +279,9 @@ def _training_samples(dataset: Dataset, seed: int, progress: Progress) -> Puppet
     return render(dataset, clip_ids, every=2, progress=progress)
 
 
-def _held_out_samples(dataset: Dataset, every: int = 1) -> PuppetSamples:
-    """Every test character in four different motions."""
-    return render(dataset, crossed_ids(dataset, "test", motions_each=TEST_MOTIONS, seed=0), every=every)
+def _held_out_samples(dataset: Dataset, *, motions: int = TEST_MOTIONS, every: int = 1) -> PuppetSamples:
+    """Every test character in several different motions."""
+    return render(dataset, crossed_ids(dataset, "test", motions_each=motions, seed=0), every=every)
 
 
 def _provenance(

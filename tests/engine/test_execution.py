@@ -26,7 +26,12 @@ METRICS = ("l1", "psnr", "ssim")
 
 
 def request(*methods: str, **changes) -> RunRequest:
-    settings = {"protocols": ("reconstruction",), "datasets": ("squares",), "metrics": METRICS, "device": "cpu"}
+    settings = {
+        "protocols": ("reconstruction",),
+        "datasets": ("squares",),
+        "metrics": METRICS,
+        "device": "cpu",
+    }
     return RunRequest(**{**settings, "methods": methods, **changes})
 
 
@@ -46,7 +51,9 @@ def test_each_misbehaving_method_is_a_row_with_its_reason_and_the_others_complet
     assert table.loc[("dimmed", "l1"), "value"] > 0.01
     reasons = {name: table.loc[(name, "l1"), "reason"] for name in table.index.get_level_values(0)}
     assert reasons["raising"] == "8 of 8 cases failed: RuntimeError: the network fell over"
-    assert reasons["nan"] == "8 of 8 cases failed: BadOutputError: animate returned 49152 NaN or infinite values"
+    assert (
+        reasons["nan"] == "8 of 8 cases failed: BadOutputError: animate returned 49152 NaN or infinite values"
+    )
     assert "expected (16, 3, 32, 32)" in reasons["wrong-shape"]
     assert "expected [0, 1]" in reasons["out-of-range"]
     assert "a library of this method is missing" in reasons["unbuildable"]
@@ -164,7 +171,9 @@ def test_a_full_disk_is_one_sentence_and_keeps_what_was_stored(fakes, tmp_path, 
         real_replace(source, target)
 
     monkeypatch.setattr(store_module.os, "replace", filling_up)
-    with pytest.raises(StoreError, match=r"the disk that holds '.*' is full; free some space and run the same command"):
+    with pytest.raises(
+        StoreError, match=r"the disk that holds '.*' is full; free some space and run the same command"
+    ):
         execute(plan, store, quiet=True)
     monkeypatch.setattr(store_module.os, "replace", real_replace)
     assert not list(store.folder.rglob("*.part"))
@@ -182,7 +191,7 @@ def test_a_run_of_another_schema_is_refused_with_what_to_do(tmp_path):
 
 def test_an_output_path_that_is_a_file_is_one_sentence(tmp_path):
     (tmp_path / "runs").write_text("")
-    with pytest.raises(StoreError, match="cannot write results to .* choose another folder with --out"):
+    with pytest.raises(StoreError, match=r"cannot write results to .* choose another folder with --out"):
         Store(tmp_path / "runs" / "id")
 
 

@@ -40,7 +40,9 @@ def test_a_card_of_another_distribution_is_found_through_its_entry_point(tmp_pat
     """A real installed plug-in: a package, a card, and dist-info metadata with the entry point."""
     package = tmp_path / "myplugin"
     package.mkdir()
-    (package / "__init__.py").write_text("raise RuntimeError('cards are read without importing the package')\n")
+    (package / "__init__.py").write_text(
+        "raise RuntimeError('cards are read without importing the package')\n"
+    )
     (package / "card.toml").write_text(
         'kind = "method"\nname = "mine"\ntitle = "Mine"\ntransfer = ["absolute"]\nentry = "myplugin.code:build"\n'
     )

@@ -7,6 +7,8 @@ import math
 import numpy as np
 import pytest
 import torch
+
+from benchbed.errors import BenchbedError
 from benchbed.methods.blocks.antialias import AntiAliasDownsample, ImagePyramid, antialias_kernel
 from benchbed.methods.blocks.gaussians import expected_position, gaussian_maps, spatial_softmax
 from benchbed.methods.blocks.grids import coordinate_grid, warp
@@ -17,8 +19,6 @@ from benchbed.methods.blocks.occlusion import occlude
 from benchbed.methods.blocks.patch_discriminator import MultiScaleDiscriminator
 from benchbed.methods.blocks.transfer import hull_area, transfer_keypoints
 from benchbed.methods.blocks.transforms import ThinPlateWarp, control_grid, random_warp
-
-from benchbed.errors import BenchbedError
 
 
 def seeded(*shape: int, seed: int = 0) -> torch.Tensor:

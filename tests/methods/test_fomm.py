@@ -7,6 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from benchbed.errors import BenchbedError, CheckpointError, UnknownNameError, WeightsMissingError
+from benchbed.interfaces.method import Method
+from benchbed.interfaces.training import FramePair
 from benchbed.methods.fomm.best_frame import best_frame, outward_passes
 from benchbed.methods.fomm.checkpoint import inference_networks
 from benchbed.methods.fomm.config import fomm_config
@@ -14,12 +20,6 @@ from benchbed.methods.fomm.method import Fomm, build
 from benchbed.methods.fomm.official import DATASETS, OFFICIAL_FILES, official, official_names
 from benchbed.methods.fomm.presets import Preset, preset_named
 from benchbed.methods.fomm.training import FommTraining, build_discriminator, build_training
-from safetensors.torch import save_file
-from torch import Tensor, nn
-
-from benchbed.errors import BenchbedError, CheckpointError, UnknownNameError, WeightsMissingError
-from benchbed.interfaces.method import Method
-from benchbed.interfaces.training import FramePair
 
 SMALL = {
     "resolution": 32,

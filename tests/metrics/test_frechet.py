@@ -7,12 +7,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from benchbed.metrics.evaluators.inception import build
-from benchbed.metrics.frechet import FrechetDistance, Moments, TwoSets, covariance_factor, frechet_distance
 
 from benchbed.errors import WeightsMissingError
 from benchbed.interfaces.evaluator import PooledFeatures
 from benchbed.interfaces.metric import Sample
+from benchbed.metrics.evaluators.inception import build
+from benchbed.metrics.frechet import FrechetDistance, Moments, TwoSets, covariance_factor, frechet_distance
 
 
 def vectors(seed: int, n: int, dimensions: int = 12) -> np.ndarray:

@@ -7,11 +7,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from benchbed.metrics.identity import AverageEmbeddingDistance, CosineSimilarity
 
 from benchbed.errors import BenchbedError
 from benchbed.interfaces.evaluator import IdentityFeatures
 from benchbed.interfaces.metric import Sample
+from benchbed.metrics.identity import AverageEmbeddingDistance, CosineSimilarity
 
 
 def embedded(vectors, found=None) -> Sample:

@@ -7,11 +7,11 @@ import math
 import numpy as np
 import pytest
 import torch
-from benchbed.metrics.keypoints import AverageKeypointDistance, MissingKeypointRate
 
 from benchbed.errors import BenchbedError
 from benchbed.interfaces.evaluator import IdentityFeatures, KeypointFeatures
 from benchbed.interfaces.metric import Sample
+from benchbed.metrics.keypoints import AverageKeypointDistance, MissingKeypointRate
 
 
 def points(positions, found) -> Sample:

@@ -7,6 +7,10 @@ import hashlib
 import numpy as np
 import pytest
 import torch
+
+from benchbed.errors import CheckpointError, WeightsMissingError
+from benchbed.interfaces.evaluator import PerceptualFeatures
+from benchbed.interfaces.metric import Sample
 from benchbed.metrics.evaluators.perceptual import (
     HEADS_SHA256,
     PerceptualEvaluator,
@@ -16,10 +20,6 @@ from benchbed.metrics.evaluators.perceptual import (
     packaged_heads,
 )
 from benchbed.metrics.lpips import LearnedPerceptualDistance
-
-from benchbed.errors import CheckpointError, WeightsMissingError
-from benchbed.interfaces.evaluator import PerceptualFeatures
-from benchbed.interfaces.metric import Sample
 
 
 def features(*layers, weights) -> Sample:

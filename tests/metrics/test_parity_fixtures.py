@@ -9,6 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
+from benchbed.errors import CheckpointError
+from benchbed.interfaces.evaluator import IdentityFeatures, KeypointFeatures, PooledFeatures
+from benchbed.interfaces.metric import Sample
 from benchbed.metrics.evaluators.inception import InceptionEvaluator, load_network
 from benchbed.metrics.evaluators.perceptual import PerceptualEvaluator, load_heads, load_trunk, packaged_heads
 from benchbed.metrics.frechet import FrechetDistance, covariance_factor, frechet_distance
@@ -17,10 +21,6 @@ from benchbed.metrics.keypoints import AverageKeypointDistance, MissingKeypointR
 from benchbed.metrics.lpips import LearnedPerceptualDistance
 from benchbed.metrics.pixel import MeanAbsoluteError, PeakSignalToNoiseRatio
 from benchbed.metrics.ssim import MultiScaleStructuralSimilarity, StructuralSimilarity
-
-from benchbed.errors import CheckpointError
-from benchbed.interfaces.evaluator import IdentityFeatures, KeypointFeatures, PooledFeatures
-from benchbed.interfaces.metric import Sample
 
 
 class Fixture:

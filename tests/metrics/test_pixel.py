@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from benchbed.metrics.pixel import MeanAbsoluteError, PeakSignalToNoiseRatio
 
 from benchbed.errors import BenchbedError
 from benchbed.interfaces.metric import Sample
+from benchbed.metrics.pixel import MeanAbsoluteError, PeakSignalToNoiseRatio
 
 
 def grey(*levels: float, side: int = 4) -> Sample:

@@ -11,6 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+
+from benchbed.datasets.puppets.dataset import DrawnDataset, open_puppets
+from benchbed.errors import CheckpointError, WeightsMissingError
 from benchbed.metrics.evaluators import puppet_features, puppet_identity, puppet_keypoints
 from benchbed.metrics.evaluators.puppet_measures import (
     area_under_curve,
@@ -29,10 +33,6 @@ from benchbed.metrics.evaluators.puppet_samples import (
     render,
 )
 from benchbed.metrics.evaluators.puppet_weights import measured_figures, read_metadata
-from safetensors.torch import load_file, save_file
-
-from benchbed.datasets.puppets.dataset import DrawnDataset, open_puppets
-from benchbed.errors import CheckpointError, WeightsMissingError
 
 CPU = torch.device("cpu")
 BUILDERS: dict[str, Callable[..., Any]] = {

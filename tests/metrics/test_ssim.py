@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from benchbed.metrics.ssim import MultiScaleStructuralSimilarity, StructuralSimilarity
 
 from benchbed.errors import BenchbedError
 from benchbed.interfaces.metric import Sample
+from benchbed.metrics.ssim import MultiScaleStructuralSimilarity, StructuralSimilarity
 
 
 def pair(height: int, width: int, noise: float, frames: int = 2) -> tuple[Sample, Sample]:

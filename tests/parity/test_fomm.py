@@ -8,6 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 
 import torch
+from torch import Tensor, nn
+
 from benchbed.methods.blocks.antialias import AntiAliasDownsample, ImagePyramid, antialias_kernel
 from benchbed.methods.blocks.motion import Keypoints
 from benchbed.methods.blocks.patch_discriminator import MultiScaleDiscriminator
@@ -27,8 +29,6 @@ from benchbed.methods.fomm.losses import (
 )
 from benchbed.methods.fomm.method import Fomm
 from benchbed.methods.fomm.training import build_discriminator
-from torch import Tensor, nn
-
 from benchbed.training.perceptual import Vgg19Features
 
 from .fixtures import Fixture, Stage, load_fixture
