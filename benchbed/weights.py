@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchbed.errors import CheckpointError, UnknownNameError, WeightsMissingError
-from benchbed.tensor_files import LoadedWeights, fit_report, load_tensors, not_weights
+from benchbed.tensor_files import LoadedWeights, fit_report, load_tensors, not_weights, read_metadata
 
 __all__ = [
     "LoadedWeights",
@@ -25,6 +25,7 @@ __all__ = [
     "load_tensors",
     "locate",
     "pull",
+    "read_metadata",
     "sha256_of",
     "store_folder",
     "verify",

@@ -33,9 +33,9 @@ def list_command(kind: str, as_json: bool, verbose: bool) -> None:
         click.echo(
             "  ".join(text.ljust(width) for text, width in zip(row, [*widths, 0], strict=True)).rstrip()
         )
-        if verbose:
-            for line in _details(card):
-                click.echo(f"    {line}")
+        lines = [_state(card)] if card.kind == "evaluator" else []
+        for line in [*lines, *(_details(card) if verbose else [])]:
+            click.echo(f"    {line}")
     for problem in registry().problems:
         click.echo(f"warning: {problem}", err=True)
 
@@ -62,20 +62,17 @@ def _columns(card: Card) -> tuple[str, ...]:
         return (f"v{data['version']}", data["title"])
     if card.kind == "dataset":
         return (data["domain"], "/".join(data["splits"]), f"{data['default_resolution']} px", data["title"])
-    return (
-        data["role"],
-        ", ".join(data["domains"]),
-        "canonical" if data["canonical"] else "†",
-        _state(card),
-        data["title"],
-    )
+    standing = "canonical" if data["canonical"] else "†"
+    return (data["role"], ", ".join(data["domains"]), ", ".join(data["datasets"]), standing, data["title"])
 
 
 def _state(card: Card) -> str:
     """Measured figures of bundled weights, or whether the weights are here."""
     figures = _measured(card)
     if figures:
-        return ", ".join(f"{name.removeprefix('measured.')} {value}" for name, value in figures.items())
+        return "measured: " + ", ".join(
+            f"{name.removeprefix('measured.')} {value}" for name, value in figures.items()
+        )
     from benchbed.weights import locate, weights_entry
 
     missing = [name for name in card.data["weights"] if locate(weights_entry(name)) is None]
@@ -87,7 +84,7 @@ def _state(card: Card) -> str:
 def _measured(card: Card) -> dict[str, str]:
     if card.kind != "evaluator":
         return {}
-    from benchbed.tensor_files import read_metadata
+    from benchbed.weights import read_metadata
 
     figures: dict[str, str] = {}
     for name in card.data["weights"]:

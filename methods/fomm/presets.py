@@ -99,7 +99,7 @@ def _tiny() -> Preset:
             "lr_generator": 5e-4,
             "lr_discriminator": 0.0,
             "lr_kp_detector": 5e-4,
-            "batch_size": 16,
+            "batch_size": 8,
             "scales": [1, 0.5, 0.25],
             "transform_params": {"sigma_affine": 0.05, "sigma_tps": 0.005, "points_tps": 5},
             "loss_weights": {
@@ -110,4 +110,4 @@ def _tiny() -> Preset:
             },
         },
     }
-    return Preset("tiny", published, 64, 6000, l1_weight=100.0, relative_perceptual=True, warm_cosine=True)
+    return Preset("tiny", published, 64, 9000, l1_weight=100.0, relative_perceptual=True, warm_cosine=True)

@@ -12,11 +12,11 @@ from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from benchbed.errors import CheckpointError, WeightsMissingError
+from benchbed.weights import fit_report, load_tensors, read_metadata
 
 from .puppet_layers import NETWORK_SIZE
 
@@ -37,30 +37,6 @@ class Probed(Protocol):
 
 
 Network = TypeVar("Network", bound=nn.Module)
-
-
-def read_metadata(path: Path) -> dict[str, str]:
-    """The metadata of a safetensors file, read from its header alone.
-
-    Raises:
-        WeightsMissingError: there is no such file.
-        CheckpointError: it is not a safetensors file.
-    """
-    try:
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            if length > path.stat().st_size:
-                raise ValueError("header longer than the file")
-            header = json.loads(file.read(length))
-            return dict(header.get("__metadata__", {}))
-    except FileNotFoundError:
-        raise WeightsMissingError(
-            f"the bundled weights file {path.name} is missing: pip install --force-reinstall benchbed"
-        ) from None
-    except (struct.error, ValueError, AttributeError):
-        raise CheckpointError(
-            f"{path} is damaged: it has no safetensors header; reinstall benchbed"
-        ) from None
 
 
 def measured_figures(path: Path) -> dict[str, str]:
@@ -113,11 +89,21 @@ def write_weights(path: Path, network: nn.Module, metadata: Mapping[str, str], *
     temporary = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, temporary, metadata=record)
+        temporary.write_bytes(_serialised(tensors, record))
         os.replace(temporary, path)
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         raise CheckpointError(f"cannot write {path}: {error}; choose a folder that can be written") from error
     return path
+
+
+def _serialised(tensors: dict[str, Tensor], metadata: dict[str, str]) -> bytes:
+    """The safetensors file with its metadata in the given order; the library's own order varies."""
+    content = save(tensors)
+    (length,) = struct.unpack("<Q", content[:8])
+    described = {"__metadata__": metadata, **json.loads(content[8 : 8 + length])}
+    header = json.dumps(described, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return struct.pack("<Q", len(header)) + header + content[8 + length :]
 
 
 def load_weights(network: Network, path: Path, *, preprocessing: str) -> tuple[Network, dict[str, str]]:
@@ -136,26 +122,24 @@ def load_weights(network: Network, path: Path, *, preprocessing: str) -> tuple[N
         CheckpointError: the file is damaged, does not fit, belongs to another preprocessing version or does
             not reproduce its golden output.
     """
-    metadata = read_metadata(path)
-    try:
-        tensors = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is damaged ({error}); reinstall benchbed") from error
-    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    given = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    unfit = sorted(name for name in wanted.keys() | given.keys() if wanted.get(name) != given.get(name))
-    if unfit:
-        raise CheckpointError(
-            f"{path} does not fit the network: {len(unfit)} tensors are missing, extra or misshapen, "
-            f"first {unfit[0]}; reinstall benchbed"
+    if not path.is_file():
+        raise WeightsMissingError(
+            f"the bundled weights file {path.name} is missing: pip install --force-reinstall benchbed"
         )
+    loaded = load_tensors(path)
+    metadata = loaded.metadata
+    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    given = {name: tuple(tensor.shape) for name, tensor in loaded.tensors.items()}
+    complaint = fit_report(wanted, given, name=path.name)
+    if complaint:
+        raise CheckpointError(f"{complaint}; reinstall benchbed")
     if metadata.get("preprocessing") != preprocessing:
         found = metadata.get("preprocessing", "none")
         raise CheckpointError(
             f"{path} was made for preprocessing version {found}, this benchbed does {preprocessing}; "
             "train it again"
         )
-    network.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+    network.load_state_dict(loaded.tensors)
     _check_golden(network, metadata, path)  # type: ignore[arg-type]
     return network, metadata
 

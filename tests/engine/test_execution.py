@@ -146,7 +146,10 @@ def test_a_run_killed_half_way_resumes_without_computing_anything_twice(fakes, t
     assert len(generated) <= 16 - stored + 2
 
     whole = subprocess.run(
-        [*command[:-1], str(tmp_path / "whole")], env=environment("whole"), capture_output=True, text=True
+        [*command[:-1], str(tmp_path / "whole")],
+        env=environment("journal-of-whole"),
+        capture_output=True,
+        text=True,
     )
     assert whole.returncode == 0, whole.stderr
     (resumed_cases,) = (tmp_path / "runs").glob("*/cases.parquet")
@@ -159,7 +162,7 @@ def test_a_full_disk_is_one_sentence_and_keeps_what_was_stored(fakes, tmp_path, 
 
     from benchbed.tracking import store as store_module
 
-    plan = build_plan(request("dimmed"))
+    plan = build_plan(request("dimmed", save_samples=0))
     store = Store(tmp_path / "run")
     real_replace = os.replace
     written = []
