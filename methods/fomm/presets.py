@@ -81,7 +81,7 @@ def _tiny() -> Preset:
             "generator_params": {
                 "block_expansion": 24,
                 "max_features": 96,
-                "num_down_blocks": 2,
+                "num_down_blocks": 1,
                 "num_bottleneck_blocks": 2,
                 "estimate_occlusion_map": True,
                 "dense_motion_params": {
@@ -96,7 +96,7 @@ def _tiny() -> Preset:
             "num_epochs": 1,
             "num_repeats": 1,
             "epoch_milestones": [],
-            "lr_generator": 5e-4,
+            "lr_generator": 1e-3,
             "lr_discriminator": 0.0,
             "lr_kp_detector": 5e-4,
             "batch_size": 8,
@@ -110,4 +110,4 @@ def _tiny() -> Preset:
             },
         },
     }
-    return Preset("tiny", published, 64, 9000, l1_weight=100.0, relative_perceptual=True, warm_cosine=True)
+    return Preset("tiny", published, 64, 8000, l1_weight=100.0, relative_perceptual=True, warm_cosine=True)
