@@ -23,7 +23,6 @@ LIBRARIES = (
     "pytorch_fid",
     "pyarrow",
     "mlflow",
-    "lightning_fabric",
 )
 
 

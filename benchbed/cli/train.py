@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,6 +88,10 @@ def train(
         train_evaluator(chosen, dataset_name, resolution, out, seed=seed, minutes=limit_minutes)
         return
 
+    if find_spec("lightning_fabric") is None:
+        raise BenchbedError(
+            "training needs Lightning Fabric, which is not installed: pip install 'benchbed[train]'"
+        )
     import torch
 
     from benchbed.datasets.catalog import open_dataset
