@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +21,8 @@ from ..blocks.patch_discriminator import MultiScaleDiscriminator
 from ..blocks.transforms import random_warp
 from .checkpoint import inference_networks
 from .config import DiscriminatorConfig, FommConfig, TrainingConfig, fomm_config
-from .generator import Generation
+from .copying import start_as_copier
+from .generator import Generation, OcclusionAwareGenerator
 from .losses import (
     discriminator_gan_loss,
     equivariance_jacobian_loss,
@@ -34,6 +36,25 @@ from .presets import Preset, preset_named
 
 BETAS = (0.5, 0.999)
 INFERENCE = ("generator", "kp_detector")
+
+
+def colour_path(generator: OcclusionAwareGenerator) -> list[nn.Module]:
+    """The blocks of the generator that colours pass through: all but its dense motion."""
+    return [block for name, block in generator.named_children() if name != "dense_motion_network"]
+
+
+def freeze_norms(blocks: list[nn.Module]) -> None:
+    """Let the batch norms of these blocks use their running statistics, and keep them."""
+    for block in blocks:
+        for module in block.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+
+
+def _steps_done(optimizer: Optimizer) -> int:
+    # Adam counts its steps per parameter, and the count survives a resumed training.
+    state = next(iter(optimizer.state.values()), None)
+    return 0 if state is None else int(state["step"])
 
 
 def build_discriminator(config: DiscriminatorConfig) -> MultiScaleDiscriminator:
@@ -83,6 +104,8 @@ class FommTraining:
                 f"choose a multiple of {multiple}"
             )
         self.networks = inference_networks(self.config)
+        if preset.copier:
+            start_as_copier(self._generator)
         self.adversarial = self.recipe.loss_weights.generator_gan != 0
         if self.adversarial:
             if self.config.discriminator is None:
@@ -103,9 +126,22 @@ class FommTraining:
             "discriminator": self.recipe.lr_discriminator,
         }
         return {
-            name: Adam(network.parameters(), lr=rates[name], betas=BETAS)
-            for name, network in self.networks.items()
+            name: Adam(self._parameter_groups(name, rates[name]), lr=rates[name], betas=BETAS)
+            for name in self.networks
         }
+
+    def _parameter_groups(self, name: str, rate: float) -> list[dict[str, Any]]:
+        if name != "generator" or self.preset.colour_rate == 1:
+            return [{"params": list(self.networks[name].parameters())}]
+        slow = [p for block in colour_path(self._generator) for p in block.parameters()]
+        return [
+            {"params": list(self._generator.dense_motion_network.parameters())},
+            {"params": slow, "lr": rate * self.preset.colour_rate},
+        ]
+
+    @property
+    def _generator(self) -> OcclusionAwareGenerator:
+        return cast(OcclusionAwareGenerator, self.networks["generator"])
 
     def schedulers(self, optimizers: dict[str, Optimizer]) -> list[LRScheduler]:
         """The recipe's milestones as steps, or the preset's warm cosine."""
@@ -121,11 +157,13 @@ class FommTraining:
         """One step of detector and generator, then one of the discriminator where training is adversarial."""
         self._place(pair.source.device)
         self.networks.train()
+        if _steps_done(optimizers["generator"]) >= self.preset.freeze_norm_after * self.schedule.steps:
+            freeze_norms(colour_path(self._generator))
         image = pair.source.contiguous(memory_format=torch.channels_last)
         target = pair.driving.contiguous(memory_format=torch.channels_last)
         source, driving = self._keypoints(image), self._keypoints(target)
         generation: Generation = self.networks["generator"](image, source, driving)
-        losses = self._losses(target, driving, generation)
+        losses = self._losses(image, target, driving, generation)
         total = torch.stack(list(losses.values())).sum()
         backward(total)
         for name in INFERENCE:
@@ -174,7 +212,9 @@ class FommTraining:
         with torch.autocast(frames.device.type, enabled=False):
             return self.networks["kp_detector"](frames)
 
-    def _losses(self, target: Tensor, driving: Keypoints, generation: Generation) -> dict[str, Tensor]:
+    def _losses(
+        self, source: Tensor, target: Tensor, driving: Keypoints, generation: Generation
+    ) -> dict[str, Tensor]:
         weights = self.recipe.loss_weights
         losses = {}
         if sum(self.perceptual_weights):
@@ -187,6 +227,9 @@ class FommTraining:
             )
         if self.preset.l1_weight:
             losses["l1"] = self.preset.l1_weight * (generation.prediction - target).abs().mean()
+        if self.preset.deformed_weight:
+            deformed = self.networks["generator"].deform(source, generation.motion)
+            losses["deformed"] = self.preset.deformed_weight * (deformed - target).abs().mean()
         if weights.equivariance_value + weights.equivariance_jacobian:
             losses |= self._equivariance(target, driving)
         if self.adversarial:
