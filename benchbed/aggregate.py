@@ -18,6 +18,7 @@ from benchbed.tracking.store import Store
 
 # Each group costs one Fréchet distance: seconds with 2048 features and thousands of frames.
 JACKKNIFE_GROUPS = 24
+NAMED_REASONS = 5
 
 Stored = dict[tuple[str, str], list[CaseRecord]]
 
@@ -104,7 +105,9 @@ def _aggregate_one(
         return {**result, "status": "skipped", "reason": measure.reason}
     if failed:
         reasons = Counter(row.reason for row in failed)
-        reason = f"{len(failed)} of {len(rows)} cases failed: {reasons.most_common(1)[0][0]}"
+        named = "; ".join(text for text, _ in reasons.most_common(NAMED_REASONS))
+        others = f"; and {len(reasons) - NAMED_REASONS} other reasons" if len(reasons) > NAMED_REASONS else ""
+        reason = f"{len(failed)} of {len(rows)} cases failed: {named}{others}"
         if not good:
             return {**result, "status": "failed", "reason": reason}
         # A mean over other cases is another number: it keeps its own key and is ranked only beside equals.

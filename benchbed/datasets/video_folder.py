@@ -195,7 +195,8 @@ def _common_size(files: list[ClipFile], resolution: int | None, alpha: str) -> t
             found = probe(file)
         except ClipError:
             continue  # the clip is named when its frames are asked for; another one tells the size
-        sizes += found.sizes
+        # A damaged container may declare no size; the clip is named when its frames are asked for.
+        sizes += [size for size in found.sizes if min(size) > 0]
         transparent = transparent or found.alpha
         probed += 1
         if probed == PROBED_CLIPS:

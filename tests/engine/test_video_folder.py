@@ -466,3 +466,11 @@ def test_real_images_of_sources_are_read(shared: Path) -> None:
     for path in sorted((shared / "data/clips/sources").iterdir()):
         tensor, _ = read_image(path, size=(64, 64))
         assert tensor.shape == (3, 64, 64)
+
+
+def test_a_damaged_video_does_not_tell_the_size_of_the_others(tmp_path: Path) -> None:
+    write_video(tmp_path / "good.mp4", np.zeros((4, 32, 32, 3), np.uint8))
+    (tmp_path / "noise.mp4").write_bytes(np.random.default_rng(0).bytes(30_000))
+    dataset = open_folder(tmp_path)
+    assert dataset.resolution == (32, 32)
+    assert not any("0x0" in note for note in dataset.notes)
