@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchbed.errors import CheckpointError
+from benchbed.files import replacing
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+LARGEST_HALF = 65504.0
 MAX_HEADER_BYTES = 100_000_000  # the safetensors format's own limit
 
 
@@ -211,3 +213,37 @@ def read_metadata(path: Path) -> dict[str, str]:
             except ValueError:
                 pass  # not JSON: the sentence below says so
     raise CheckpointError(f"{path} is no safetensors file, or is damaged; get the weights file again")
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write weights to ship: safetensors in half precision, equal bytes for equal content.
+
+    Tensors with a value beyond half precision's range stay in float32; integers stay as they are.
+
+    Raises:
+        CheckpointError: the folder cannot be written.
+    """
+    from safetensors.torch import save
+
+    content = save({name: _half(tensor) for name, tensor in tensors.items()}, metadata=dict(metadata))
+    # The library shuffles metadata from call to call: the header is written again, sorted.
+    length = int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8 : 8 + length]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    try:
+        with replacing(path) as temporary:
+            temporary.write_bytes(len(header).to_bytes(8, "little") + header + content[8 + length :])
+    except OSError as error:
+        raise CheckpointError(
+            f"{path} cannot be written ({error}); free some space or choose another folder"
+        ) from error
+
+
+def _half(tensor: Tensor) -> Tensor:
+    import torch
+
+    # a copy: safetensors refuses tensors that share memory
+    tensor = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+    if tensor.is_floating_point() and (tensor.numel() == 0 or float(tensor.abs().max()) <= LARGEST_HALF):
+        return tensor.half()
+    return tensor

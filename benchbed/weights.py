@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchbed.errors import CheckpointError, UnknownNameError, WeightsMissingError
-from benchbed.tensor_files import LoadedWeights, fit_report, load_tensors, not_weights, read_metadata
+from benchbed.tensor_files import (
+    LoadedWeights,
+    fit_report,
+    load_tensors,
+    not_weights,
+    read_metadata,
+    write_tensors,
+)
 
 __all__ = [
     "LoadedWeights",
@@ -30,6 +37,7 @@ __all__ = [
     "store_folder",
     "verify",
     "weights_entry",
+    "write_tensors",
 ]
 
 Progress = Callable[[int, int | None], None]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
 
 from benchbed.errors import BenchbedError
+from benchbed.files import replacing
 
 
 @click.group()
@@ -37,13 +37,10 @@ def preview(
 
     dataset = open_dataset(dataset_name, resolution=resolution)
     image = contact_sheet(dataset, split=split, clips=clips, frames=frames)
-    temporary = output.with_name(f".{output.name}.part")
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        image.save(temporary, format="PNG")
-        os.replace(temporary, output)
+        with replacing(output) as temporary:
+            image.save(temporary, format="PNG")
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise BenchbedError(
             f"{output} cannot be written: {error.strerror or error}; choose another file"
         ) from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -21,6 +20,7 @@ from benchbed.datasets.images import (
     to_rgb,
 )
 from benchbed.errors import BenchbedError, ClipError
+from benchbed.files import replacing
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg")
 # Containers count frames that decoders drop or hide (edit lists, a broken last group): so many are no damage.
@@ -223,22 +223,12 @@ def write_video(path: Path | str, frames: np.ndarray, fps: float = 25.0) -> None
             f"{path}: expected uint8 frames [T, H, W, 3], got {frames.dtype} {list(frames.shape)}"
         )
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.stem}.", suffix=suffix, dir=path.parent)
-    except OSError as error:
-        raise BenchbedError(f"{path} cannot be written: {error.strerror}; choose another folder") from error
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        writers[suffix](temporary, frames, fps)
-        temporary.chmod(0o644)
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            writers[suffix](temporary, frames, fps)
     except OSError as error:
         raise BenchbedError(
-            f"{path} cannot be written: {error.strerror or error}; free some space"
+            f"{path} cannot be written: {error.strerror or error}; free some space or choose another folder"
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _write_h264(path: Path, frames: np.ndarray, fps: float) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from typing import IO, Any
 import numpy as np
 
 from benchbed.errors import StoreError
+from benchbed.files import replacing
 from benchbed.tracking.record import SCHEMA_VERSION, CaseRecord, record_from_json, record_to_json
 
 
@@ -41,17 +41,8 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], Any]) -> None:
     Raises:
         StoreError: the folder cannot be written to, or the disk is full; `path` is then as it was.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    with _explaining(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with open(temporary, "wb") as stream:
-                write(stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+    with _explaining(path), replacing(path) as temporary, open(temporary, "wb") as stream:
+        write(stream)
 
 
 def save_arrays(stream: IO[bytes], arrays: dict[str, np.ndarray]) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import pickle
 from collections import Counter
 from collections.abc import Iterable
@@ -16,6 +14,7 @@ import torch
 from torch import Tensor
 
 from benchbed.errors import CheckpointError
+from benchbed.files import replacing
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 LONGEST_VALUES = 80  # characters; a whole configuration would fill a page
-LARGEST_HALF = 65504.0
 _KEPT = (int, float, bool, str, type(None), list, dict, Tensor)
 
 
@@ -73,15 +71,10 @@ def save_checkpoint(
         "optimizers": {name: optimizer.state_dict() for name, optimizer in optimizers.items()},
         "schedulers": [_plain(scheduler.state_dict()) for scheduler in schedulers],
     }
-    temporary = path.with_name(f".{path.name}.part")
     try:
-        with temporary.open("wb") as stream:
-            torch.save(content, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            torch.save(content, temporary)
     except (OSError, RuntimeError) as error:
-        temporary.unlink(missing_ok=True)
         raise CheckpointError(
             f"{path} cannot be written ({error}); free some space or choose another --out"
         ) from error
@@ -141,45 +134,6 @@ def _plain(state: Any) -> Any:
             if isinstance(value, _KEPT) and type(value) is not Counter
         }
     return [_plain(value) for value in state] if isinstance(state, list) else state
-
-
-def write_weights(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-    """Write inference weights as safetensors in half precision, to a temporary name, then rename.
-
-    Tensors with a value beyond half precision's range stay in float32; integers stay as they are.
-
-    Raises:
-        CheckpointError: the folder cannot be written.
-    """
-    from safetensors.torch import save
-
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        content = save({name: _half(tensor) for name, tensor in tensors.items()}, metadata=metadata)
-        temporary.write_bytes(_sorted_header(content))
-        temporary.chmod(0o644)
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise CheckpointError(
-            f"{path} cannot be written ({error}); free some space or choose another --out"
-        ) from error
-
-
-def _sorted_header(content: bytes) -> bytes:
-    """The same safetensors file with its header sorted: the library shuffles metadata from call to call."""
-    length = int.from_bytes(content[:8], "little")
-    header = json.dumps(json.loads(content[8 : 8 + length]), sort_keys=True, separators=(",", ":")).encode()
-    header += b" " * (-len(header) % 8)
-    return len(header).to_bytes(8, "little") + header + content[8 + length :]
-
-
-def _half(tensor: Tensor) -> Tensor:
-    # a copy: safetensors refuses tensors that share memory
-    tensor = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-    if tensor.is_floating_point() and (tensor.numel() == 0 or float(tensor.abs().max()) <= LARGEST_HALF):
-        return tensor.half()
-    return tensor
 
 
 def identities_digest(identities: Iterable[str]) -> str:

@@ -25,11 +25,11 @@ from benchbed.training.checkpoint import (
     identities_digest,
     load_checkpoint,
     save_checkpoint,
-    write_weights,
 )
 from benchbed.training.pairs import MEMORY_BUDGET, PairBatches, step_loader
 from benchbed.training.progress import LossLog, TrainingProgress
 from benchbed.training.samples import sample_grid, save_grid
+from benchbed.weights import write_tensors
 
 if TYPE_CHECKING:
     from torch.optim import Optimizer
@@ -167,7 +167,7 @@ def train(
         provenance = _provenance(
             task, dataset, run, split=split, step=step, losses=losses, ranks=fabric.world_size
         )
-        write_weights(weights, tensors, {**described, **provenance})
+        write_tensors(weights, tensors, {**described, **provenance})
     fabric.barrier()
     return TrainingResult(weights, step, steps, losses)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from benchbed.errors import BenchbedError
+from benchbed.files import replacing
 
 SMOOTHING = 0.98  # per step, about the last 50 of them
 
@@ -124,10 +124,8 @@ def _rows_until(path: Path, step: int) -> list[dict[str, str]]:
 
 
 def _rewrite(path: Path, rows: list[dict[str, str]]) -> None:
-    temporary = path.with_name(f".{path.name}.part")
-    with temporary.open("w", newline="", encoding="utf-8") as stream:
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
         if rows:
             writer = csv.DictWriter(stream, fieldnames=list(rows[0]))
             writer.writeheader()
             writer.writerows(rows)
-    os.replace(temporary, path)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import torch
 from PIL import Image
 from torch import Tensor
 
+from benchbed.files import replacing
 from benchbed.frames import to_uint8
 from benchbed.interfaces.training import FramePair
 
@@ -29,7 +29,5 @@ def save_grid(path: Path, grid: Tensor) -> None:
     image = Image.fromarray(grid.permute(1, 2, 0).contiguous().numpy())
     if image.width < 3 * 128:
         image = image.resize((2 * image.width, 2 * image.height), Image.Resampling.NEAREST)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
-    image.save(temporary, format="PNG")
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        image.save(temporary, format="PNG")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import cast
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from benchbed.errors import BenchbedError
 
+from ..blocks.convolution import ResidualBlock
 from .generator import OcclusionAwareGenerator
 
 # relu(x) - relu(-x) = x, so two channels per colour carry it through the rectifier. Colours of drawn figures have
@@ -33,17 +37,22 @@ def start_as_copier(generator: OcclusionAwareGenerator) -> None:
     first, final = generator.first.conv, generator.final
     colours, centre = final.out_channels, final.kernel_size[0] // 2
     final.weight.mul_(0.1)
-    nn.init.zeros_(final.bias)
+    nn.init.zeros_(_bias(final))
     for colour in range(colours):
         for sign, channel in ((1.0, colour), (-1.0, colours + colour)):
             first.weight[channel] = 0
             first.weight[channel, colour, centre, centre] = sign
             final.weight[:, channel] = 0
             final.weight[colour, channel, centre, centre] = sign * GAIN
-    for block in generator.bottleneck:
+    for block in cast(Iterable[ResidualBlock], generator.bottleneck):
         nn.init.zeros_(block.conv2.weight)
-        nn.init.zeros_(block.conv2.bias)
+        nn.init.zeros_(_bias(block.conv2))
     motion = generator.dense_motion_network
-    motion.mask.bias[0] += KEEP_LOGIT
+    _bias(motion.mask)[0] += KEEP_LOGIT
     if motion.occlusion is not None:
-        motion.occlusion.bias += KEEP_LOGIT
+        _bias(motion.occlusion).add_(KEEP_LOGIT)
+
+
+def _bias(convolution: nn.Conv2d) -> Tensor:
+    # torch types the bias as optional; all convolutions of FOMM have one
+    return cast(Tensor, convolution.bias)

@@ -228,7 +228,7 @@ class FommTraining:
         if self.preset.l1_weight:
             losses["l1"] = self.preset.l1_weight * (generation.prediction - target).abs().mean()
         if self.preset.deformed_weight:
-            deformed = self.networks["generator"].deform(source, generation.motion)
+            deformed = self._generator.deform(source, generation.motion)
             losses["deformed"] = self.preset.deformed_weight * (deformed - target).abs().mean()
         if weights.equivariance_value + weights.equivariance_jacobian:
             losses |= self._equivariance(target, driving)

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from benchbed.errors import CheckpointError, WeightsMissingError
-from benchbed.weights import fit_report, load_tensors, read_metadata
+from benchbed.weights import fit_report, load_tensors, read_metadata, write_tensors
 
 from .puppet_layers import NETWORK_SIZE
 
@@ -85,25 +82,8 @@ def write_weights(path: Path, network: nn.Module, metadata: Mapping[str, str], *
         "golden.seed": str(GOLDEN_SEED),
         "golden.output": json.dumps([float(f"{number:.6g}") for number in numbers]),
     }
-    tensors = {name: tensor.half().contiguous() for name, tensor in network.state_dict().items()}
-    temporary = path.with_name(path.name + ".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(_serialised(tensors, record))
-        os.replace(temporary, path)
-    except OSError as error:
-        raise CheckpointError(f"cannot write {path}: {error}; choose a folder that can be written") from error
+    write_tensors(path, network.state_dict(), record)
     return path
-
-
-def _serialised(tensors: dict[str, Tensor], metadata: dict[str, str]) -> bytes:
-    """The safetensors file with its metadata in the given order; the library's own order varies."""
-    content = save(tensors)
-    (length,) = struct.unpack("<Q", content[:8])
-    described = {"__metadata__": metadata, **json.loads(content[8 : 8 + length])}
-    header = json.dumps(described, separators=(",", ":")).encode()
-    header += b" " * (-len(header) % 8)
-    return struct.pack("<Q", len(header)) + header + content[8 + length :]
 
 
 def load_weights(network: Network, path: Path, *, preprocessing: str) -> tuple[Network, dict[str, str]]:

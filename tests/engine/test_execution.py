@@ -160,7 +160,7 @@ def test_a_run_killed_half_way_resumes_without_computing_anything_twice(fakes, t
 def test_a_full_disk_is_one_sentence_and_keeps_what_was_stored(fakes, tmp_path, monkeypatch):
     import errno
 
-    from benchbed.tracking import store as store_module
+    from benchbed import files
 
     plan = build_plan(request("dimmed", save_samples=0))
     store = Store(tmp_path / "run")
@@ -173,12 +173,12 @@ def test_a_full_disk_is_one_sentence_and_keeps_what_was_stored(fakes, tmp_path, 
         written.append(target)
         real_replace(source, target)
 
-    monkeypatch.setattr(store_module.os, "replace", filling_up)
+    monkeypatch.setattr(files.os, "replace", filling_up)
     with pytest.raises(
         StoreError, match=r"the disk that holds '.*' is full; free some space and run the same command"
     ):
         execute(plan, store, quiet=True)
-    monkeypatch.setattr(store_module.os, "replace", real_replace)
+    monkeypatch.setattr(files.os, "replace", real_replace)
     assert not list(store.folder.rglob("*.part"))
     assert execute(plan, Store(store.folder), quiet=True).reused == 3
 
