@@ -304,8 +304,9 @@ def _notes(built: Method, method: MethodPlan, section: Section) -> tuple[str, ..
         )
     if built.trained_on not in ("none", section.dataset.name):
         notes.append(f"{method.name} was trained on {built.trained_on}, not on {section.dataset.name}")
-    for name, value in built.conventions.items():
-        notes.append(f"{method.name} ran with {name}={value}")
+    if built.conventions:
+        settings = ", ".join(f"{name}={value}" for name, value in built.conventions.items())
+        notes.append(f"{method.name} ran with {settings}")
     return tuple(notes)
 
 
