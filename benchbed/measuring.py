@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchbed.errors import BenchbedError
+from benchbed.errors import BenchbedError, WeightsMissingError
 from benchbed.interfaces.evaluator import Evaluator
 from benchbed.registry import Card, cards
 from benchbed.weights import find_weights, locate, weights_entry
@@ -66,6 +66,16 @@ def _state(card: Card) -> str:
     )
 
 
+def _not_built(card: Card) -> str:
+    """For an evaluator that is described but not built: its weights alone would not help, and the sentence says so."""
+    try:
+        for name in card.data["weights"]:
+            find_weights(name)
+    except WeightsMissingError as error:
+        return f"{error}; this version of benchbed cannot run '{card.name}' yet"
+    return f"evaluator '{card.name}' has its weights here, but this version of benchbed cannot run it yet"
+
+
 class Instruments:
     """The evaluators of a run on one device; each is built at most once, and a missing one is remembered."""
 
@@ -85,11 +95,7 @@ class Instruments:
     def _build(self, card: Card) -> Instrument | Unavailable:
         try:
             if not card.data["entry"]:
-                for name in card.data["weights"]:
-                    find_weights(name)
-                return Unavailable(
-                    f"evaluator '{card.name}' has its weights here, but this version cannot run it yet"
-                )
+                return Unavailable(_not_built(card))
             return Instrument(card, card.load()(device=self.device, **card.data.get("params", {})))
         except BenchbedError as error:
             return Unavailable(str(error))

@@ -76,9 +76,10 @@ def _state(card: Card) -> str:
     from benchbed.weights import locate, weights_entry
 
     missing = [name for name in card.data["weights"] if locate(weights_entry(name)) is None]
+    built = "" if card.data["entry"] else "; this version cannot run it yet"
     if missing:
-        return f"weights missing: benchbed weights pull {' '.join(missing)}"
-    return "ready" if card.data["entry"] else "weights here, not runnable in this version"
+        return f"weights missing: benchbed weights pull {' '.join(missing)}{built}"
+    return f"weights present{built}"
 
 
 def _measured(card: Card) -> dict[str, str]:
