@@ -131,11 +131,11 @@ def test_a_run_killed_half_way_resumes_without_computing_anything_twice(fakes, t
 
     process = subprocess.Popen(command, env=environment("killed"), stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
-    while len(list((tmp_path / "runs").glob("*/shards/*/slow/*.json"))) < 3 and time.monotonic() < deadline:
+    while len(list((tmp_path / "runs").glob("*/shards/*/slow/[!.]*.json"))) < 3 and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    stored = len(list((tmp_path / "runs").glob("*/shards/*/*/*.json")))
+    stored = len(list((tmp_path / "runs").glob("*/shards/*/*/[!.]*.json")))
     assert 3 <= stored < 16
 
     resumed = subprocess.run(command, env=environment("resumed"), capture_output=True, text=True)
@@ -179,7 +179,7 @@ def test_a_full_disk_is_one_sentence_and_keeps_what_was_stored(fakes, tmp_path, 
     ):
         execute(plan, store, quiet=True)
     monkeypatch.setattr(files.os, "replace", real_replace)
-    assert not list(store.folder.rglob("*.part"))
+    assert not list(store.folder.rglob("*.part*"))
     assert execute(plan, Store(store.folder), quiet=True).reused == 3
 
 
