@@ -131,7 +131,9 @@ def test_a_run_killed_half_way_resumes_without_computing_anything_twice(fakes, t
 
     process = subprocess.Popen(command, env=environment("killed"), stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
-    while len(list((tmp_path / "runs").glob("*/shards/*/slow/[!.]*.json"))) < 3 and time.monotonic() < deadline:
+    while (
+        len(list((tmp_path / "runs").glob("*/shards/*/slow/[!.]*.json"))) < 3 and time.monotonic() < deadline
+    ):
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()

@@ -36,43 +36,41 @@ def test_listing_cards_imports_neither_torch_nor_pandas_nor_mlflow():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_a_card_of_another_distribution_is_found_through_its_entry_point(tmp_path):
-    """A real installed plug-in: a package, a card, and dist-info metadata with the entry point."""
-    package = tmp_path / "myplugin"
+def run_with_plugin(folder: Path, name: str, card: str, code: str) -> None:
+    """Run code in a process in which a distribution with one method card is installed.
+
+    Its package raises on import: cards are read without running anything of it.
+    """
+    package, info = folder / name, folder / f"{name}-1.0.dist-info"
     package.mkdir()
-    (package / "__init__.py").write_text(
-        "raise RuntimeError('cards are read without importing the package')\n"
-    )
-    (package / "card.toml").write_text(
-        'kind = "method"\nname = "mine"\ntitle = "Mine"\ntransfer = ["absolute"]\nentry = "myplugin.code:build"\n'
-    )
-    info = tmp_path / "myplugin-1.0.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: myplugin\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[benchbed.methods]\nmine = myplugin\n")
-    code = (
-        f"import sys; sys.path.insert(0, {str(tmp_path)!r});"
-        "from benchbed.registry import card; assert card('method', 'mine').data['title'] == 'Mine'"
+    (package / "__init__.py").write_text("raise RuntimeError('a card was read by importing its package')\n")
+    (package / "card.toml").write_text(card)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[benchbed.methods]\n{name} = {name}\n")
+    subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(folder)!r})\n{code}"], check=True
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_card_of_another_distribution_is_found_through_its_entry_point(tmp_path):
+    run_with_plugin(
+        tmp_path,
+        "myplugin",
+        'kind = "method"\nname = "mine"\ntitle = "Mine"\n',
+        "from benchbed.registry import card\nassert card('method', 'mine').data['title'] == 'Mine'",
+    )
 
 
 def test_a_name_registered_twice_is_refused(tmp_path):
-    package = tmp_path / "twice"
-    package.mkdir()
-    (package / "__init__.py").write_text("")
-    (package / "card.toml").write_text('kind = "method"\nname = "static"\n')
-    info = tmp_path / "twice-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: twice\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[benchbed.methods]\ntwice = twice\n")
-    code = (
-        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+    run_with_plugin(
+        tmp_path,
+        "twice",
+        'kind = "method"\nname = "static"\n',
         "from benchbed.errors import BenchbedError\nfrom benchbed.registry import cards\n"
         "try: cards('method')\nexcept BenchbedError as error: assert 'registered twice' in str(error), error\n"
-        "else: raise SystemExit('accepted')"
+        "else: raise SystemExit('accepted')",
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_an_entry_that_names_nothing_says_whose_it_is():
