@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchbed.errors import CheckpointError
+from benchbed.file_kinds import not_weights
 from benchbed.files import replacing
 
 if TYPE_CHECKING:
@@ -35,8 +36,9 @@ class LoadedWeights:
 def load_tensors(path: Path | str) -> LoadedWeights:
     """Read a weights file without ever executing what it holds.
 
-    Accepts safetensors and torch files (zip or older pickle). Nested dictionaries become dotted
-    names, optimiser states are dropped, plain numbers and texts go to the metadata, float16 and bfloat16
+    Accepts safetensors and torch files (zip or older pickle) that hold tensors only. Every other kind of file
+    is refused by name (Torch7, TorchScript, ONNX, archives, arrays, web pages, ...). Nested dictionaries become
+    dotted names, optimiser states are dropped, plain numbers and texts go to the metadata, float16 and bfloat16
     widen to float32.
 
     Raises:
@@ -50,7 +52,7 @@ def load_tensors(path: Path | str) -> LoadedWeights:
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read: {error.strerror}; check its permissions") from error
     if complaint:
-        raise CheckpointError(f"{path} {complaint}; get the weights file itself")
+        raise CheckpointError(f"{path} {complaint}; give a safetensors file or a torch file of tensors")
     with path.open("rb") as stream:
         head = stream.read(9)
     # A safetensors file opens with the length of a JSON object, then the object.
@@ -58,19 +60,6 @@ def load_tensors(path: Path | str) -> LoadedWeights:
     if not loaded.tensors:
         raise CheckpointError(f"{path} holds no named tensors; give a file with a network's state")
     return loaded
-
-
-def not_weights(path: Path) -> str | None:
-    """What the file is instead of weights, None where nothing speaks against it."""
-    with path.open("rb") as stream:
-        head = stream.read(512)
-    if not head:
-        return "is empty"
-    if head.startswith(b"version https://git-lfs"):
-        return "is a Git LFS pointer, not the file it points to"
-    if head.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
-        return "is a web page, not a weights file"
-    return None
 
 
 def _load_safetensors(path: Path) -> LoadedWeights:

@@ -6,32 +6,17 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from benchbed.errors import CheckpointError, WeightsMissingError
+from benchbed.golden import GOLDEN_SEED, Probed, golden_numbers, same_numbers
 from benchbed.weights import fit_report, load_tensors, read_metadata, write_tensors
 
-from .puppet_layers import NETWORK_SIZE
-
 FOLDER = Path(__file__).resolve().parent / "weights"
-GOLDEN_SEED = 20240229
-GOLDEN_NUMBERS = 64
-GOLDEN_TOLERANCE = 1e-3
-"""Largest difference from a recorded golden number, as a share of the largest one. Processors differ by about
-1e-6 of it (order of summation in float32); a changed or exchanged tensor moves the numbers by more."""
-
-
-class Probed(Protocol):
-    """A network whose golden output can be taken."""
-
-    def probe(self, frames: Tensor) -> Tensor:
-        """Numbers `[M]` in which every tensor of the network takes part."""
-        ...
-
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -47,19 +32,6 @@ def measured_figures(path: Path) -> dict[str, str]:
 def fingerprint(name: str, path: Path, preprocessing: str) -> str:
     """Name, sha256 of the weights file (16 digits) and preprocessing version."""
     return f"{name}:{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}:{preprocessing}"
-
-
-def golden_frames() -> Tensor:
-    """The golden input: two frames of noise `[2, 3, 64, 64]` in [0, 1] from NumPy's PCG64."""
-    generator = np.random.Generator(np.random.PCG64(GOLDEN_SEED))
-    return torch.from_numpy(generator.random((2, 3, NETWORK_SIZE, NETWORK_SIZE), dtype=np.float32))
-
-
-def golden_numbers(network: Probed) -> np.ndarray:
-    """Evenly spaced numbers of the network's probe of the golden input, on the CPU, float64 `(64,)`."""
-    with torch.no_grad():
-        output = network.probe(golden_frames()).flatten().double().numpy()
-    return output[np.linspace(0, output.size - 1, GOLDEN_NUMBERS).round().astype(int)]
 
 
 def round_to_half(network: nn.Module) -> None:
@@ -129,10 +101,7 @@ def _check_golden(network: Probed, metadata: Mapping[str, str], path: Path) -> N
         recorded = np.array(json.loads(metadata["golden.output"]), dtype=np.float64)
     except (KeyError, ValueError):
         raise CheckpointError(f"{path} records no golden output; reinstall benchbed") from None
-    numbers = golden_numbers(network)
-    allowed = GOLDEN_TOLERANCE * np.abs(recorded).max(initial=0.0)
-    # `not <=` rather than `>`: NaN must fail the check.
-    if recorded.shape != numbers.shape or not np.abs(numbers - recorded).max() <= allowed:
+    if not same_numbers(recorded, golden_numbers(network)):
         raise CheckpointError(
             f"{path} does not reproduce its golden output; the file is damaged, reinstall benchbed"
         )
