@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 
@@ -17,9 +18,19 @@ def python(session: nox.Session, *words: str, **environment: str) -> None:
     session.run(sys.executable, *words, env={**os.environ, **environment}, external=True)
 
 
+def face_alignment(session: nox.Session) -> None:
+    """Install the library our landmarks are compared with, once.
+
+    It declares opencv-python, which would overwrite the headless OpenCV and needs a display's libraries.
+    """
+    if importlib.util.find_spec("face_alignment") is None:
+        python(session, "-m", "pip", "install", "-q", "--no-deps", "face-alignment==1.5.0")
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
     """All tests; ends with the largest absolute error of every parity stage."""
+    face_alignment(session)
     # Two processes of one thread are faster than one process of two: most tensors are tiny.
     python(session, "-m", "pytest", "-n", "2", *session.posargs, OMP_NUM_THREADS="1")
 
@@ -55,6 +66,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Timings: animate of every method, rendering, evaluators, metrics. Nothing here passes or fails."""
+    face_alignment(session)
     python(
         session,
         "-m",
@@ -62,7 +74,6 @@ def bench(session: nox.Session) -> None:
         "tests/bench",
         "-o",
         "addopts=--import-mode=importlib",
-        "--benchmark-only",
         *session.posargs,
     )
 

@@ -9,15 +9,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchbed.interfaces.metric import SetFeatures
 from benchbed.plan import MethodPlan, RunPlan, Section
 from benchbed.registry import card
 from benchbed.scoring import Measure
-from benchbed.statistics import jackknife_interval, weighted_mean_interval
+from benchbed.statistics import identity_groups, jackknife_interval, weighted_mean_interval
 from benchbed.tracking.record import CaseRecord
 from benchbed.tracking.store import Store
 
 # Each group costs one Fréchet distance: seconds with 2048 features and thousands of frames.
 JACKKNIFE_GROUPS = 24
+# Below this a Gaussian in 2048 dimensions has a singular covariance, and FID is far from its limit.
+FEW_FRAMES = 2048
 NAMED_REASONS = 5
 
 Stored = dict[tuple[str, str], list[CaseRecord]]
@@ -96,13 +99,17 @@ def _aggregate_one(
         "worst_case": float("nan"),
         "status": "ok",
         "reason": "",
-        "canonical": all(i.card.data["canonical"] for i in measure.instruments.values()),
+        "note": "",
+        "canonical": measure.canonical,
+        "unverified": ",".join(measure.unverified),
         "evaluator": measure.evaluator_names,
         "key": measure.key,
         "partial": section.partial,
     }
     if measure.reason:
         return {**result, "status": "skipped", "reason": measure.reason}
+    if rows and all(row.status == "skipped" for row in rows):
+        return {**result, "status": "skipped", "reason": rows[0].reason}
     if failed:
         reasons = Counter(row.reason for row in failed)
         named = "; ".join(text for text, _ in reasons.most_common(NAMED_REASONS))
@@ -149,18 +156,38 @@ def _mean_value(measure: Measure, good: list, result: dict, resolution: tuple[in
 def _set_value(measure: Measure, good: list) -> dict[str, Any]:
     metric = measure.scorer
     by_identity: dict[str, list[Any]] = {}
+    seen: set[str] = set()
     for row, record in good:
-        by_identity.setdefault(row.identity, []).append(
-            metric.from_arrays(record.statistics[measure.variant])
-        )
-
-    def finish(parts: list[Any]) -> float:
-        return metric.finish(metric.merge(parts))
-
-    estimate = jackknife_interval(finish, by_identity, groups=JACKKNIFE_GROUPS)
-    if not np.isfinite(estimate.value):
+        pair = record.set_features[measure.set_features]
+        generated, target = pair.generated, pair.target
+        if measure.skip_first:
+            generated = _after_first(generated)
+        if measure.skip_first and not measure.against_source:
+            target = _after_first(target)
+        if measure.against_source and pair.target_clip in seen:
+            # Several cases with sources from one clip: its frames belong to the reference set once.
+            target = SetFeatures(target.vectors[:0], 0)
+        seen.add(pair.target_clip)
+        by_identity.setdefault(row.identity, []).append(metric.statistics(generated, target))
+    groups = [metric.merge(parts) for parts in identity_groups(by_identity, groups=JACKKNIFE_GROUPS)]
+    value = metric.finish(metric.merge(groups))
+    if not np.isfinite(value):
         return {"status": "skipped", "reason": "too few frames for a distribution"}
-    return {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+    replicates = metric.finish_without_each(groups) if len(groups) > 1 else []
+    estimate = jackknife_interval(value, replicates, n_identities=len(by_identity))
+    frames = sum(record.set_features[measure.set_features].generated.frames for _, record in good)
+    answer: dict[str, Any] = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+    if frames < FEW_FRAMES:
+        clips = len({row.case for row, _ in good})
+        answer["note"] = (
+            f"{frames} frames of {clips} {'clip' if clips == 1 else 'clips'}: under {FEW_FRAMES:,} frames the "
+            "value depends on their number; compare it only with values of equally many"
+        )
+    return answer
+
+
+def _after_first(features: SetFeatures) -> SetFeatures:
+    return SetFeatures(features.vectors[1:], features.frames - 1)
 
 
 def costs(plan: RunPlan, stored: Stored) -> pd.DataFrame:

@@ -21,6 +21,7 @@ LIBRARIES = (
     "skimage",
     "lpips",
     "pytorch_fid",
+    "facenet_pytorch",
     "pyarrow",
     "mlflow",
 )
@@ -41,9 +42,7 @@ def diagnose() -> list[Finding]:
     findings += [_device(), _registry()]
     for card in cards("method"):
         findings.append(_buildable(card))
-    for card in cards("evaluator"):
-        if card.data["entry"]:
-            findings.append(_evaluator(card))
+    findings += [_evaluator(card) for card in cards("evaluator")]
     findings.append(_writable("feature cache", cache_folder()))
     return findings
 
@@ -96,16 +95,20 @@ def _buildable(card: Card) -> Finding:
 def _evaluator(card: Card) -> Finding:
     import torch
 
-    from benchbed.errors import WeightsMissingError
+    from benchbed.measuring import build_instrument, missing_weights
 
-    try:
-        evaluator = card.load()(device=torch.device("cpu"), **card.data.get("params", {}))
-    except WeightsMissingError as error:
+    missing = missing_weights(card)
+    if missing:
         # Not broken: nobody has to have every network's weights.
-        return Finding(f"evaluator {card.name}", True, str(error))
+        return Finding(
+            f"evaluator {card.name}", True, f"weights missing: benchbed weights pull {' '.join(missing)}"
+        )
+    try:
+        instrument = build_instrument(card, torch.device("cpu"))
     except BenchbedError as error:
         return Finding(f"evaluator {card.name}", False, str(error))
-    return Finding(f"evaluator {card.name}", True, evaluator.fingerprint)
+    unverified = ", not the published weights" if instrument.unverified else ""
+    return Finding(f"evaluator {card.name}", True, f"{instrument.evaluator.fingerprint}{unverified}")
 
 
 def _writable(subject: str, folder: Path) -> Finding:

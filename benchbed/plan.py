@@ -12,7 +12,7 @@ from benchbed.datasets.catalog import open_dataset
 from benchbed.errors import BenchbedError
 from benchbed.interfaces.dataset import Dataset
 from benchbed.interfaces.protocol import Case
-from benchbed.measuring import Instrument, Instruments, Unavailable
+from benchbed.measuring import Instrument, Instruments, Unavailable, choose_evaluator
 from benchbed.registry import Card, card, cards, code_fingerprint, load_entry
 from benchbed.scoring import Measure
 from benchbed.tracking.record import ComparabilityKey
@@ -28,6 +28,9 @@ class RunRequest:
     metrics: tuple[str, ...] = ()  # names or variant ids; empty: the protocol's, default variants
     checkpoints: dict[str, Path] = field(default_factory=dict)
     configurations: dict[str, str] = field(default_factory=dict)
+    evaluators: dict[str, str] = field(
+        default_factory=dict
+    )  # evaluator by metric, instead of the default one
     transfer: str = "absolute"
     split: str = "test"
     resolution: int | None = None
@@ -181,16 +184,29 @@ def plan_measure(
 ) -> tuple[Measure, ComparabilityKey]:
     """One metric variant on one dataset: its scorer and evaluators, or the reason there are none."""
     used: dict[str, Instrument] = {}
+    canonical = True
     reason = ""
     height, width = dataset.resolution
     minimum = variant.get("minimum_size", 0)
     if min(height, width) < minimum:
         reason = f"frames are {width}x{height}, {metric.data['title']} needs at least {minimum} pixels on the smaller side"
     for role in variant["needs"] if not reason else ():
-        found = instruments.get(role, dataset)
+        by_variant = variant.get("evaluators", {}).get(role)
+        choice = choose_evaluator(
+            role,
+            metric.name,
+            dataset,
+            named=by_variant or request.evaluators.get(metric.name),
+            by_variant=by_variant is not None,
+        )
+        if isinstance(choice, Unavailable):
+            reason = choice.reason
+            break
+        found = instruments.get(choice)
         if isinstance(found, Unavailable):
             reason = found.reason
             break
+        canonical = canonical and choice.canonical
         used[role] = found
     variant_id = f"{variant['id']}@{variant['version']}"
     key = ComparabilityKey(
@@ -220,6 +236,9 @@ def plan_measure(
         instruments=used,
         reason=reason,
         key=key.digest(),
+        canonical=canonical,
+        skip_first=variant.get("frames", "all") == "after-first",
+        against_source=variant.get("against", "target") == "source",
     )
     return measure, key
 
@@ -269,6 +288,9 @@ def build_plan(request: RunRequest) -> RunPlan:
     methods = tuple(plan_method(name, request) for name in dict.fromkeys(names))
     for name in [*request.checkpoints, *request.configurations]:
         card("method", name)
+    for metric, evaluator in request.evaluators.items():
+        card("metric", metric)
+        card("evaluator", evaluator)
     if request.limit is not None and request.limit < 1:
         raise BenchbedError(f"--limit {request.limit} leaves no case; give a number of at least 1")
     device = pick_device(request.device)

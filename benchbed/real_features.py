@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import zipfile
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,11 @@ log = logging.getLogger(__name__)
 # method: so the features of a real frame have the same bits wherever they are computed, and identical
 # frames score exactly zero.
 CHUNK = 16
+# Rows of features per chunk, where it is not one per frame.
+ROWS = {"segments": 1}
+# Features that are too large for the disk (perceptual ones) stay in memory for the next method up to this size.
+# What came first is kept: with a set that does not fit, dropping the oldest would drop everything just before its use.
+HELD_BYTES = 2 << 30
 
 
 def cache_folder() -> Path:
@@ -32,6 +39,20 @@ def cache_folder() -> Path:
     if configured:
         return Path(configured)
     return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "benchbed"
+
+
+@dataclass
+class FeatureCounts:
+    """How many frames' features were computed, and how many were found (in memory or in the disk cache)."""
+
+    computed: Counter[str] = field(default_factory=Counter)
+    found: Counter[str] = field(default_factory=Counter)
+
+    def __str__(self) -> str:
+        """`puppet-identity 384 frames computed, 0 found; ...`."""
+        names = dict.fromkeys([*self.computed, *self.found])
+        counts = (f"{name} {self.computed[name]} frames computed, {self.found[name]} found" for name in names)
+        return "; ".join(counts) or "none needed"
 
 
 class RealFeatures:
@@ -43,7 +64,10 @@ class RealFeatures:
         self._folder = (folder or cache_folder()) / "features" / dataset.fingerprint[:16]
         self._held: dict[tuple[str, str], list[Features]] = {}
         self._held_clip = ""
+        self._in_memory: dict[tuple[str, str, int], Features] = {}
+        self._free_bytes = HELD_BYTES
         self._warned = False
+        self.counts = FeatureCounts()
 
     def chunk(self, instrument: Instrument, clip: str, frames: Tensor, index: int) -> Features:
         """Features of the frames `[CHUNK * index, CHUNK * (index + 1))` of a clip.
@@ -51,8 +75,9 @@ class RealFeatures:
         Args:
             frames: all frames of the clip, uint8 `[T, 3, H, W]` on any device.
         """
+        count = min(CHUNK, frames.shape[0] - CHUNK * index)
         if not instrument.card.data["cache"]:
-            return instrument.evaluator(self._float_chunk(frames, index))
+            return self._uncached(instrument, clip, frames, index, count)
         if clip != self._held_clip:
             self._held.clear()
             self._held_clip = clip
@@ -60,6 +85,21 @@ class RealFeatures:
         if key not in self._held:
             self._held[key] = self._load(instrument, clip, frames)
         return self._held[key][index]
+
+    def _uncached(
+        self, instrument: Instrument, clip: str, frames: Tensor, index: int, count: int
+    ) -> Features:
+        key = (instrument.evaluator.fingerprint, clip, index)
+        if key in self._in_memory:
+            self.counts.found[instrument.card.name] += count
+            return self._in_memory[key]
+        features = instrument.evaluator(self._float_chunk(frames, index))
+        self.counts.computed[instrument.card.name] += count
+        size = _bytes(features)
+        if size <= self._free_bytes:
+            self._free_bytes -= size
+            self._in_memory[key] = features
+        return features
 
     def _float_chunk(self, frames: Tensor, index: int) -> Tensor:
         return to_float(frames[CHUNK * index : CHUNK * (index + 1)].to(self._device))
@@ -78,12 +118,14 @@ class RealFeatures:
             try:
                 with np.load(path) as archive:
                     arrays = {name: archive[name] for name in archive.files}
+                self.counts.found[instrument.card.name] += frames.shape[0]
                 return [_cut(role, arrays, index, self._device) for index in range(count)]
             except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
                 log.warning(
                     "the cached features in '%s' cannot be read (%s); computing them again", path, error
                 )
         chunks = [instrument.evaluator(self._float_chunk(frames, index)) for index in range(count)]
+        self.counts.computed[instrument.card.name] += frames.shape[0]
         parts = [features_to_arrays(chunk) for chunk in chunks]
         joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         try:
@@ -98,5 +140,13 @@ class RealFeatures:
 
 
 def _cut(role: str, arrays: dict[str, np.ndarray], index: int, device: torch.device) -> Features:
-    part = {name: array[CHUNK * index : CHUNK * (index + 1)] for name, array in arrays.items()}
+    rows = ROWS.get(role, CHUNK)
+    part = {name: array[rows * index : rows * (index + 1)] for name, array in arrays.items()}
     return features_from_arrays(role, part, device)
+
+
+def _bytes(features: Features) -> int:
+    """Size of the activations; the heads of perceptual features belong to the evaluator."""
+    values = [value for name, value in vars(features).items() if name != "weights"]
+    tensors = [part for value in values for part in (value if isinstance(value, tuple) else (value,))]
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)

@@ -23,6 +23,12 @@ GROUPS = {
     "benchbed.datasets": ("dataset",),
 }
 
+# Without these a card cannot be used; a card that lacks one is left out and named by `benchbed doctor`.
+REQUIRED = {
+    "evaluator": ("role", "entry", "serves", "weights", "cache"),
+    "metric": ("title", "unit", "direction", "level", "variant"),
+}
+
 
 @dataclass(frozen=True)
 class Card:
@@ -117,6 +123,9 @@ def _read_card(path: Path, package: str, kinds: tuple[str, ...]) -> Card:
         raise BenchbedError(
             f"card {path.name} of {package} needs a name and kind = one of {', '.join(kinds)}"
         )
+    missing = [key for key in REQUIRED.get(kind, ()) if key not in data]
+    if missing:
+        raise BenchbedError(f"card {path.name} of {package} lacks {', '.join(missing)}")
     return Card(kind, name, data, path, package)
 
 

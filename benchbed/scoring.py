@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from benchbed.frames import quantise, to_float
-from benchbed.interfaces.evaluator import Features
-from benchbed.interfaces.metric import Sample
+from benchbed.interfaces.evaluator import Features, PooledFeatures, SegmentFeatures
+from benchbed.interfaces.metric import Sample, SetFeatures
 from benchbed.measuring import Instrument
 from benchbed.real_features import CHUNK, RealFeatures
+from benchbed.tracking.record import SetPair
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,9 @@ class Measure:
         instruments: by role.
         reason: why it cannot be computed, empty otherwise.
         key: digest of the comparability key.
+        canonical: whether all its evaluators are those of published numbers.
+        skip_first: the first frame of a clip, which is the source in reconstruction, is left out.
+        against_source: a set metric compares with the frames of the clips the sources come from.
     """
 
     metric: str
@@ -41,61 +45,109 @@ class Measure:
     instruments: dict[str, Instrument]
     reason: str
     key: str
+    canonical: bool = True
+    skip_first: bool = False
+    against_source: bool = False
 
     @property
     def evaluator_names(self) -> str:
         return ",".join(instrument.card.name for instrument in self.instruments.values())
 
+    @property
+    def unverified(self) -> tuple[str, ...]:
+        """Weights of its evaluators that are not the published ones."""
+        return tuple(name for instrument in self.instruments.values() for name in instrument.unverified)
+
+    @property
+    def set_features(self) -> str:
+        """Under which name the store keeps the features of a set metric; equal for all that share them."""
+        return f"{self.evaluator_names} {self.quantisation}{' source' if self.against_source else ''}"
+
 
 @dataclass(frozen=True)
 class CaseScores:
-    """Scores of one case: frame values float64 `(T,)` per frame-level variant, statistics per set-level one."""
+    """Scores of one case: frame values float64 `(T,)` per frame-level variant, set features by name."""
 
     frame_values: dict[str, np.ndarray]
-    statistics: dict[str, dict[str, np.ndarray]]
+    set_features: dict[str, SetPair]
+
+
+@dataclass(frozen=True)
+class RealClip:
+    """A real clip: its id, and its frames uint8 `[T, 3, H, W]` on the device of the evaluators."""
+
+    id: str
+    frames: Tensor
 
 
 @torch.inference_mode()
 def score_chunks(
-    chunks: Iterator[Tensor], target: Tensor, clip: str, measures: list[Measure], real: RealFeatures
+    chunks: Iterator[Tensor], target: RealClip, source: RealClip, measures: list[Measure], real: RealFeatures
 ) -> CaseScores:
     """Score generated frames against the frames of a clip.
 
     Args:
         chunks: generated frames in chunks of `CHUNK`, float32 in [0, 1].
-        target: the ground truth, uint8 `[T, 3, H, W]` on the same device.
-        clip: id of the ground-truth clip, for the feature cache.
+        target: the ground truth.
+        source: the clip that the source frame comes from.
         measures: those with a reason are passed over.
     """
     active = [measure for measure in measures if not measure.reason]
     values: dict[str, list[np.ndarray]] = {m.variant: [] for m in active if m.level == "frame"}
-    parts: dict[str, list[Any]] = {m.variant: [] for m in active if m.level == "set"}
+    rows: dict[str, list[np.ndarray]] = {m.set_features: [] for m in active if m.level == "set"}
     for index, generated in enumerate(chunks):
-        target_frames = to_float(target[CHUNK * index : CHUNK * (index + 1)])
+        target_frames = to_float(target.frames[CHUNK * index : CHUNK * (index + 1)])
         seen: dict[tuple[str, str], Features] = {}
         quantised: dict[str, Tensor] = {}
+        done: set[str] = set()
         for measure in active:
             mode = measure.quantisation
             if mode not in quantised:
                 quantised[mode] = quantise(generated, mode)
             features = {}
-            real_features = {}
             for role, instrument in measure.instruments.items():
                 name = (instrument.card.name, mode)
                 if name not in seen:
                     seen[name] = instrument.evaluator(quantised[mode])
                 features[role] = seen[name]
-                # Real frames have 8 bits already: quantising them changes nothing.
-                real_features[role] = real.chunk(instrument, clip, target, index)
+            if measure.level == "set":
+                if measure.set_features not in done:
+                    done.add(measure.set_features)
+                    rows[measure.set_features].append(_set_rows(next(iter(features.values()))))
+                continue
+            # Real frames have 8 bits already: quantising them changes nothing.
+            real_features = {
+                role: real.chunk(instrument, target.id, target.frames, index)
+                for role, instrument in measure.instruments.items()
+            }
             ours, theirs = Sample(quantised[mode], features), Sample(target_frames, real_features)
-            if measure.level == "frame":
-                values[measure.variant].append(np.asarray(measure.scorer.per_frame(ours, theirs), np.float64))
-            else:
-                parts[measure.variant].append(measure.scorer.accumulate(ours, theirs))
-    merged = {
-        m.variant: m.scorer.to_arrays(m.scorer.merge(parts[m.variant])) for m in active if m.level == "set"
-    }
-    return CaseScores({variant: np.concatenate(series) for variant, series in values.items()}, merged)
+            values[measure.variant].append(np.asarray(measure.scorer.per_frame(ours, theirs), np.float64))
+    pairs: dict[str, SetPair] = {}
+    for measure in active:
+        if measure.level == "set" and measure.set_features not in pairs:
+            clip = source if measure.against_source else target
+            pairs[measure.set_features] = SetPair(
+                SetFeatures(np.concatenate(rows[measure.set_features]), target.frames.shape[0]),
+                _real_set(next(iter(measure.instruments.values())), clip, real),
+                clip.id,
+            )
+    joined = {variant: np.concatenate(series) for variant, series in values.items()}
+    for measure in active:
+        if measure.level == "frame" and measure.skip_first:
+            joined[measure.variant] = joined[measure.variant][1:]
+    return CaseScores(joined, pairs)
+
+
+def _set_rows(features: Features) -> np.ndarray:
+    if not isinstance(features, PooledFeatures | SegmentFeatures):
+        raise TypeError(f"a set metric needs pooled or segment features, not {type(features).__name__}")
+    return features.vectors.cpu().numpy()
+
+
+def _real_set(instrument: Instrument, clip: RealClip, real: RealFeatures) -> SetFeatures:
+    count = -(-clip.frames.shape[0] // CHUNK)
+    parts = [_set_rows(real.chunk(instrument, clip.id, clip.frames, index)) for index in range(count)]
+    return SetFeatures(np.concatenate(parts), clip.frames.shape[0])
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -81,51 +81,49 @@ def weighted_mean_interval(
     return Estimate(value, low, high, count, "bootstrap-bca")
 
 
+def identity_groups(parts: Mapping[str, Sequence[Part]], *, groups: int) -> list[list[Part]]:
+    """Identities dealt out to groups of nearly equal size, by name; never a part of one identity elsewhere.
+
+    Args:
+        parts: what belongs to each identity; identities without parts are passed over.
+        groups: how many at most; with fewer identities each is a group of its own.
+
+    Raises:
+        ValueError: fewer than two groups are asked for.
+    """
+    if groups < 2:
+        raise ValueError(f"a jackknife needs at least 2 groups, not {groups}")
+    names = sorted(name for name, own in parts.items() if len(own))
+    count = min(groups, len(names))
+    return [[part for name in names[start::count] for part in parts[name]] for start in range(count)]
+
+
 def jackknife_interval(
-    finish: Callable[[list[Part]], float],
-    parts_by_identity: Mapping[str, Sequence[Part]],
-    *,
-    groups: int = 50,
-    confidence: float = 0.95,
+    value: float, replicates: Sequence[float], *, n_identities: int, confidence: float = 0.95
 ) -> Estimate:
-    """The value of a set metric, with a Student-t interval from leaving out one identity at a time.
+    """A Student-t interval for a set metric from its values with one group of identities left out at a time.
 
     Made for Fréchet distances: resampling with replacement repeats samples and so shifts the value itself.
 
     Args:
-        finish: the metric's value of a list of parts.
-        parts_by_identity: mergeable statistics of each identity, one or several.
-        groups: with more identities than this, they are left out in so many groups of nearly equal size.
+        value: of all groups together.
+        replicates: with each group left out in turn; the groups are of nearly equal size. Fewer than two, or one
+            that is not finite, give no interval.
+        n_identities: identities in all groups.
         confidence: coverage of the interval.
 
-    Returns:
-        `finish` of all parts, in the order of the identities' names, with its interval.
-
     Raises:
-        ValueError: fewer than two groups are asked for, or the confidence is not inside (0, 1).
+        ValueError: the confidence is not inside (0, 1).
 
     Source: Efron and Tibshirani 1993, chapter 11 (jackknife); Shao and Tu 1995, section 2.3 (delete-a-group).
     """
     _require_confidence(confidence)
-    if groups < 2:
-        raise ValueError(f"a jackknife needs at least 2 groups, not {groups}")
-    names = sorted(name for name, parts in parts_by_identity.items() if len(parts))
-    if not names:
-        return Estimate(math.nan, math.nan, math.nan, 0, "none")
-
-    def finish_without(left_out: int | None, count: int) -> float:
-        kept = (name for index, name in enumerate(names) if index % count != left_out)
-        return float(finish([part for name in kept for part in parts_by_identity[name]]))
-
-    value = finish_without(None, 1)
-    count = min(groups, len(names))
-    if count == 1 or not math.isfinite(value):
-        return Estimate(value, math.nan, math.nan, len(names), "none")
-    replicates = np.array([finish_without(left_out, count) for left_out in range(count)])
-    if not np.isfinite(replicates).all():
-        return Estimate(value, math.nan, math.nan, len(names), "none")
-    error = math.sqrt((count - 1) / count * ((replicates - replicates.mean()) ** 2).sum())
-    return _student_t(value, error, count - 1, len(names), confidence, "jackknife-t")
+    left_out = np.asarray(replicates, float)
+    count = len(left_out)
+    if count < 2 or not math.isfinite(value) or not np.isfinite(left_out).all():
+        return Estimate(value, math.nan, math.nan, n_identities, "none")
+    error = math.sqrt((count - 1) / count * ((left_out - left_out.mean()) ** 2).sum())
+    return _student_t(value, error, count - 1, n_identities, confidence, "jackknife-t")
 
 
 @dataclass(frozen=True)

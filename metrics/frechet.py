@@ -2,78 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from benchbed.interfaces.evaluator import PooledFeatures
-from benchbed.interfaces.metric import Sample
+from benchbed.errors import BenchbedError
+from benchbed.interfaces.metric import SetFeatures
 
-from .paired import role_features
+from .feature_rows import TwoRowSets
+from .moments import Moments, without_each
 
-
-@dataclass(frozen=True)
-class Moments:
-    """Count, mean and spread of a set of vectors, mergeable; the vectors themselves while they are few.
-
-    Args:
-        n: number of vectors.
-        rows: float32 `[n, D]` while n <= D, else None.
-        mean: float64 `[D]` where `rows` is None.
-        scatter: float64 `[D, D]`, sum of products of deviations from the mean, where `rows` is None.
-    """
-
-    n: int
-    rows: np.ndarray | None = None
-    mean: np.ndarray | None = None
-    scatter: np.ndarray | None = None
-
-    @staticmethod
-    def of(rows: np.ndarray) -> Moments:
-        """The moments of vectors `[n, D]`."""
-        n, dimensions = rows.shape
-        if n <= dimensions:
-            return Moments(n, rows=np.ascontiguousarray(rows, dtype=np.float32))
-        mean, centred = _centre(rows)
-        return Moments(n, mean=mean, scatter=centred.T @ centred)
-
-    @staticmethod
-    def union(parts: list[Moments]) -> Moments:
-        """The moments of all vectors of the parts together.
-
-        Source: Chan, Golub and LeVeque 1979, equation 2.1, for parts that hold no vectors any more.
-        """
-        few = [part.rows for part in parts if part.rows is not None]
-        many = [part for part in parts if part.rows is None]
-        if few:
-            together = Moments.of(np.concatenate(few))
-            if not many:
-                return together
-            many.insert(0, together)
-        result = many[0]
-        for part in many[1:]:
-            result = _add(result, part)
-        return result
-
-    def summary(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean float64 `[D]` and a factor F float64 `[r, D]` of the covariance: F^T F, divisor n - 1."""
-        if self.rows is not None:
-            mean, centred = _centre(self.rows)
-            return mean, centred / np.sqrt(self.n - 1)
-        mean, scatter = _mean_and_scatter(self)
-        return mean, covariance_factor(scatter / (self.n - 1))
-
-
-def covariance_factor(covariance: np.ndarray) -> np.ndarray:
-    """A matrix F with F^T F = covariance, `[r, D]`; a singular covariance gives fewer rows than columns."""
-    try:
-        return np.linalg.cholesky(covariance).T
-    except np.linalg.LinAlgError:
-        values, vectors = np.linalg.eigh(covariance)
-        # Eigenvalues below the rounding of the largest one are zeros; their roots would not be small.
-        kept = values > values[-1] * len(values) * np.finfo(np.float64).eps
-        return np.sqrt(values[kept])[:, None] * vectors[:, kept].T
+# The fast sum of singular values is taken where its rounding cannot matter by this share of the distance.
+NEGLIGIBLE = 3e-7
+SEGMENT_FRAMES = 16
 
 
 def frechet_distance(
@@ -84,13 +25,36 @@ def frechet_distance(
     The last trace is the sum of the singular values of F1 F2^T: eigenvalues of S1 S2 are their squares. No
     matrix root is needed, and with n and m centred samples as factors the matrix is only n x m.
 
+    Args:
+        mean_1, mean_2: float64 `[D]`.
+        factor_1, factor_2: float64 `[r, D]`, any r (`covariance_factor`, `Moments.summary`).
+
     Source: Heusel, Ramsauer, Unterthiner, Nessler and Hochreiter 2017, equation 6.
     """
+    apart = float(((mean_1 - mean_2) ** 2).sum() + (factor_1**2).sum() + (factor_2**2).sum())
     product = factor_1 @ factor_2.T
-    common = np.linalg.svd(product, compute_uv=False).sum() if product.size else 0.0
-    spread = (factor_1**2).sum() + (factor_2**2).sum() - 2.0 * common
-    # The distance cannot be negative; rounding makes it so for equal sets.
-    return max(float(((mean_1 - mean_2) ** 2).sum() + spread), 0.0)
+    if not product.size:
+        return apart
+    common, rounding = sum_of_singular_values(product)
+    if not 2.0 * rounding <= NEGLIGIBLE * (apart - 2.0 * common):
+        common = float(np.linalg.svd(product, compute_uv=False).sum())
+    # The distance cannot be negative; rounding makes it so for nearly equal sets.
+    return max(apart - 2.0 * common, 0.0)
+
+
+def sum_of_singular_values(matrix: np.ndarray) -> tuple[float, float]:
+    """The sum by the eigenvalues of the smaller Gram matrix, and how far rounding may have moved it.
+
+    A third of the time of a singular value decomposition, but squares lose small singular values: an
+    eigenvalue moves by eps times the largest, to either side, and its root by that over twice the root. Where
+    a root is lost altogether, the second number is infinite.
+    """
+    gram = matrix @ matrix.T if len(matrix) <= matrix.shape[1] else matrix.T @ matrix
+    values = np.linalg.eigvalsh(gram)
+    moved = np.finfo(np.float64).eps * values[-1]
+    if values[0] <= 4.0 * moved:
+        return float("nan"), float("inf")
+    return float(np.sqrt(values).sum()), float(moved / 2.0 * np.sqrt((1.0 / values).sum()))
 
 
 @dataclass(frozen=True)
@@ -102,12 +66,16 @@ class TwoSets:
 
 
 class FrechetDistance:
-    """FID between all generated and all real frames; the features belong to the evaluator."""
+    """FID between all generated and all real rows; the features belong to the evaluator."""
 
-    def accumulate(self, generated: Sample, target: Sample) -> TwoSets:
-        """Moments of the pooled features of some frames."""
-        first, second = role_features(generated, target, "pooled", PooledFeatures)
-        return TwoSets(Moments.of(_vectors(first)), Moments.of(_vectors(second)))
+    def statistics(self, generated: SetFeatures, target: SetFeatures) -> TwoSets:
+        """Moments of the features of one case.
+
+        Raises:
+            BenchbedError: the two sides do not come from one evaluator.
+        """
+        rows = TwoRowSets.of(generated, target)
+        return TwoSets(Moments.of(rows.generated), Moments.of(rows.real))
 
     def merge(self, parts: list[TwoSets]) -> TwoSets:
         """Moments of the union."""
@@ -116,59 +84,48 @@ class FrechetDistance:
         )
 
     def finish(self, statistics: TwoSets) -> float:
-        """FID; NaN with fewer than two frames on a side or with features that are not finite."""
-        if min(statistics.generated.n, statistics.real.n) < 2:
+        """FID; exactly 0 for equal rows, NaN with fewer than two rows on a side or features not finite."""
+        generated, real = statistics.generated, statistics.real
+        if min(generated.n, real.n) < 2 or not generated.finite or not real.finite:
             return float("nan")
-        summaries = (*_finite_summary(statistics.generated), *_finite_summary(statistics.real))
-        return frechet_distance(*summaries) if len(summaries) == 4 else float("nan")
+        if generated.equals(real):
+            return 0.0
+        return frechet_distance(*generated.summary(), *real.summary())
 
-    def to_arrays(self, statistics: TwoSets) -> dict[str, np.ndarray]:
-        """Arrays by name: `generated_n` and what the moments hold (`generated_rows`, ...), so for `real`."""
-        arrays: dict[str, np.ndarray] = {}
-        for side, moments in (("generated", statistics.generated), ("real", statistics.real)):
-            arrays[f"{side}_n"] = np.asarray(moments.n)
-            for name in ("rows", "mean", "scatter"):
-                values = getattr(moments, name)
-                if values is not None:
-                    arrays[f"{side}_{name}"] = values
-        return arrays
-
-    def from_arrays(self, arrays: Mapping[str, np.ndarray]) -> TwoSets:
-        """Inverse of `to_arrays`."""
-        return TwoSets(_moments_from(arrays, "generated"), _moments_from(arrays, "real"))
+    def finish_without_each(self, groups: list[TwoSets]) -> list[float]:
+        """FID of all groups but one, for each in turn: each as exact as `finish` of the others."""
+        if len(groups) < 2:
+            return []
+        pairs = zip(
+            without_each([group.generated for group in groups]),
+            without_each([group.real for group in groups]),
+            strict=True,
+        )
+        return [self.finish(TwoSets(generated, real)) for generated, real in pairs]
 
 
-def _moments_from(arrays: Mapping[str, np.ndarray], side: str) -> Moments:
-    held = {name: arrays.get(f"{side}_{name}") for name in ("rows", "mean", "scatter")}
-    return Moments(int(arrays[f"{side}_n"]), **held)
+class VideoFrechetDistance(FrechetDistance):
+    """Fréchet distance between features of segments of 16 frames from the beginnings of videos.
 
+    A segment counts where its last frame is not the last one looked at: the released extractor stops before a
+    segment that would end there. 100 frames give 6 segments, 32 give 1, 16 none.
 
-def _centre(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    values = rows.astype(np.float64)
-    mean = values.mean(axis=0)
-    return mean, values - mean
+    Args:
+        first_frames: how many frames of a video are looked at.
+    """
 
+    def __init__(self, first_frames: int = 100) -> None:
+        if first_frames <= SEGMENT_FRAMES:
+            raise BenchbedError(
+                f"video FID over the first {first_frames} frames has no segment of {SEGMENT_FRAMES}; "
+                f"give first_frames above {SEGMENT_FRAMES}"
+            )
+        self.first_frames = first_frames
 
-def _mean_and_scatter(moments: Moments) -> tuple[np.ndarray, np.ndarray]:
-    if moments.mean is not None and moments.scatter is not None:
-        return moments.mean, moments.scatter
-    mean, centred = _centre(np.asarray(moments.rows))
-    return mean, centred.T @ centred
+    def statistics(self, generated: SetFeatures, target: SetFeatures) -> TwoSets:
+        """Moments of the segments that count, of one pair of videos."""
+        return super().statistics(self._beginning(generated), self._beginning(target))
 
-
-def _add(first: Moments, second: Moments) -> Moments:
-    mean_1, scatter_1 = _mean_and_scatter(first)
-    mean_2, scatter_2 = _mean_and_scatter(second)
-    n = first.n + second.n
-    shift = mean_2 - mean_1
-    scatter = scatter_1 + scatter_2 + np.outer(shift, shift) * (first.n * second.n / n)
-    return Moments(n, mean=mean_1 + shift * (second.n / n), scatter=scatter)
-
-
-def _finite_summary(moments: Moments) -> tuple[np.ndarray, ...]:
-    held = [values for values in (moments.rows, moments.scatter) if values is not None]
-    return moments.summary() if all(np.isfinite(values).all() for values in held) else ()
-
-
-def _vectors(features: PooledFeatures) -> np.ndarray:
-    return features.vectors.detach().cpu().numpy()
+    def _beginning(self, features: SetFeatures) -> SetFeatures:
+        segments = max(min(features.frames, self.first_frames) - 1, 0) // SEGMENT_FRAMES
+        return SetFeatures(features.vectors[:segments], features.frames)

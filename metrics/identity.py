@@ -1,11 +1,12 @@
-"""AED and CSIM: how far the identity embedding of a generated frame is from that of its target."""
+"""AED and CSIM: how far the embedding of a generated frame is from that of its target."""
 
 from __future__ import annotations
 
 import numpy as np
+from torch import Tensor
 
 from benchbed.errors import BenchbedError
-from benchbed.interfaces.evaluator import IdentityFeatures
+from benchbed.interfaces.evaluator import ExpressionFeatures, IdentityFeatures
 from benchbed.interfaces.metric import Sample
 
 from .paired import role_features
@@ -46,6 +47,21 @@ class AverageEmbeddingDistance:
         return 2.0 if self._form == "rooted" else 4.0
 
 
+class AverageExpressionDistance:
+    """The talking-head literature's AED: mean absolute difference of 3-D face model expression coefficients."""
+
+    def per_frame(self, generated: Sample, target: Sample) -> np.ndarray:
+        """The distance of each frame, `(N,)`, at least 0; NaN where a side has no face."""
+        first, second = role_features(generated, target, "expression", ExpressionFeatures)
+        difference = _numbers(first.coefficients) - _numbers(second.coefficients)
+        found = (first.found & second.found).cpu().numpy()
+        return np.where(found, np.abs(difference).mean(axis=1), np.nan)
+
+    def worst(self, resolution: tuple[int, int]) -> float | None:
+        """None: coefficients are not bounded."""
+        return None
+
+
 class CosineSimilarity:
     """CSIM: cosine of the angle between two embeddings, 1 - |a/|a| - b/|b||^2 / 2.
 
@@ -66,11 +82,11 @@ class CosineSimilarity:
 def _embeddings(generated: Sample, target: Sample) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     first, second = role_features(generated, target, "identity", IdentityFeatures)
     found = (first.found & second.found).cpu().numpy()
-    return _vectors(first), _vectors(second), found
+    return _numbers(first.vectors), _numbers(second.vectors), found
 
 
-def _vectors(features: IdentityFeatures) -> np.ndarray:
-    return features.vectors.detach().cpu().numpy().astype(np.float64)
+def _numbers(tensor: Tensor) -> np.ndarray:
+    return tensor.detach().cpu().numpy().astype(np.float64)
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

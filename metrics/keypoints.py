@@ -13,6 +13,7 @@ from benchbed.interfaces.metric import Sample
 from .paired import role_features
 
 NORMS = ("coordinate", "euclidean")
+LOST = ("missing", "counted")
 
 
 class AverageKeypointDistance:
@@ -21,17 +22,22 @@ class AverageKeypointDistance:
     Args:
         norm: `coordinate` averages |dx| and |dy| over points and both coordinates; `euclidean` averages the
             lengths of the differences.
+        lost: what a generated frame is worth in which none of the target's points was found: `missing` leaves it
+            out, as the scripts do; `counted` gives it the worst case.
 
     Source: the field's pose-evaluation script (per coordinate); the papers' text reads as Euclidean.
     """
 
-    def __init__(self, norm: str = "coordinate") -> None:
+    def __init__(self, norm: str = "coordinate", lost: str = "missing") -> None:
         if norm not in NORMS:
             raise BenchbedError(f"unknown AKD norm '{norm}'; known: {', '.join(NORMS)}")
+        if lost not in LOST:
+            raise BenchbedError(f"unknown rule for lost key points '{lost}'; known: {', '.join(LOST)}")
         self._norm = norm
+        self._lost = lost
 
     def per_frame(self, generated: Sample, target: Sample) -> np.ndarray:
-        """AKD of each frame, `(N,)`, pixels; NaN where no point was found in both frames."""
+        """AKD of each frame, `(N,)`, pixels; NaN where no point was found in both frames (`counted`: in the target)."""
         first, second = role_features(generated, target, "keypoints", KeypointFeatures)
         common = _array(first.found) & _array(second.found)
         difference = _array(first.positions).astype(np.float64) - _array(second.positions)
@@ -40,7 +46,11 @@ class AverageKeypointDistance:
         else:
             distance = np.hypot(difference[..., 0], difference[..., 1])
         # Positions of points that were not found mean nothing: they may be NaN.
-        return _ratio(np.where(common, distance, 0.0).sum(axis=1), common.sum(axis=1))
+        scores = _ratio(np.where(common, distance, 0.0).sum(axis=1), common.sum(axis=1))
+        if self._lost == "counted":
+            height, width = generated.frames.shape[-2:]
+            scores[_array(second.found).any(axis=1) & ~common.any(axis=1)] = self.worst((height, width))
+        return scores
 
     def worst(self, resolution: tuple[int, int]) -> float | None:
         """The distance between opposite corners of the frame in the chosen norm, pixels.

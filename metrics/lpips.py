@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from benchbed.interfaces.evaluator import PerceptualFeatures
 from benchbed.interfaces.metric import Sample
@@ -20,12 +21,22 @@ class LearnedPerceptualDistance:
     def per_frame(self, generated: Sample, target: Sample) -> np.ndarray:
         """LPIPS of each frame, `(N,)`, at least 0."""
         first, second = role_features(generated, target, "perceptual", PerceptualFeatures)
-        distance = np.zeros(first.layers[0].shape[0])
-        for layer_1, layer_2, weights in zip(first.layers, second.layers, first.weights, strict=True):
-            difference = torch.einsum("nchw,c->nhw", (layer_1 - layer_2) ** 2, weights)
-            distance += summable(difference).mean(dim=(1, 2), dtype=torch.float64).cpu().numpy()
-        return distance
+        parts = [
+            _mean_distance(layer_1, layer_2, weights)
+            for layer_1, layer_2, weights in zip(first.layers, second.layers, first.weights, strict=True)
+        ]
+        return torch.stack(parts).sum(dim=0).cpu().numpy()
 
     def worst(self, resolution: tuple[int, int]) -> float | None:
         """None: no frame can be missing, and the largest value depends on the heads."""
         return None
+
+
+def _mean_distance(first: Tensor, second: Tensor, weights: Tensor) -> Tensor:
+    """One layer's share, float64 `[N]`, of activations `[N, C, H, W]`."""
+    # One frame at a time: its difference stays in a processor's cache.
+    maps = [
+        (one.permute(1, 2, 0) - other.permute(1, 2, 0)).square_().flatten(0, 1) @ weights
+        for one, other in zip(first, second, strict=True)
+    ]
+    return summable(torch.stack(maps)).mean(dim=1, dtype=torch.float64)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from benchbed.interfaces.dataset import Dataset
 from benchbed.interfaces.protocol import Case, FrameReference
 
-METRICS = ("l1", "psnr", "ssim", "ms-ssim", "lpips", "fid", "akd", "mkr", "aed", "csim")
+METRICS = ("l1", "psnr", "ssim", "ms-ssim", "lpips", "fid", "kid", "akd", "mkr", "aed", "csim")
 # AKD, MKR and AED need landmarks or an identity, which robots, cartoons and unnamed domains do not have
 # (datasets.md, section 6). Drawn animals do: their evaluators belong to the dataset, not to the domain.
-WITHOUT_BODY = ("l1", "psnr", "ssim", "ms-ssim", "lpips", "fid")
+WITHOUT_BODY = ("l1", "psnr", "ssim", "ms-ssim", "lpips", "fid", "kid")
 
 
 class Reconstruction:

@@ -6,7 +6,8 @@ import textwrap
 
 import click
 
-from benchbed.registry import card
+from benchbed.published import published_columns
+from benchbed.registry import Card, card, cards
 
 
 @click.command("explain")
@@ -30,11 +31,50 @@ def explain_command(metric: str) -> None:
             ("reduction", _REDUCTION[variant["reduction"]]),
             ("missing", variant["missing"]),
             ("8-bit frames", _QUANTISATION[variant["quantisation"]]),
-            ("evaluators", ", ".join(variant["needs"]) or "none"),
+            ("needs", _needs(variant)),
             ("source", variant["source"]),
             ("used by", ", ".join(variant["used_by"]) or "nobody we know of"),
         ):
             click.echo(textwrap.fill(text, 100, initial_indent=f"  {label:<13}", subsequent_indent=" " * 15))
+
+    _evaluators(found)
+    _published(found, metric)
+
+
+def _needs(variant: dict) -> str:
+    named = variant.get("evaluators", {})
+    return (
+        ", ".join(f"{role} ({named[role]})" if role in named else role for role in variant["needs"]) or "none"
+    )
+
+
+def _evaluators(metric: Card) -> None:
+    """Who can measure the metric, where, and whether published numbers come from it."""
+    lines = []
+    for evaluator in cards("evaluator"):
+        for table in evaluator.data["serves"]:
+            if {"*", metric.name} & set(table["metrics"]):
+                places = table["domains"] if "*" in table["datasets"] else table["datasets"]
+                where = "everything" if places == ["*"] else ", ".join(places)
+                traits = ["default"] if table["default"] else []
+                traits += ["as published" if table["canonical"] else "† not as published"]
+                papers = f"; used by {', '.join(table['papers'])}" if table["papers"] else ""
+                lines.append(f"{evaluator.name} on {where} ({', '.join(traits)}{papers})")
+    if lines and any(variant["needs"] for variant in metric.data["variant"]):
+        click.echo("\nevaluators")
+        for line in lines:
+            click.echo(textwrap.fill(line, 100, initial_indent="  ", subsequent_indent=" " * 4))
+
+
+def _published(metric: Card, asked: str) -> None:
+    """Which variant and evaluator each published column used."""
+    columns = [column for column in published_columns() if column.metric == metric.name]
+    if "/" in asked:
+        columns = [column for column in columns if column.variant == asked.split("@")[0]]
+    if columns:
+        click.echo("\npublished columns")
+    for column in columns:
+        click.echo(textwrap.fill(str(column), 100, initial_indent="  ", subsequent_indent=" " * 4))
 
 
 _REDUCTION = {

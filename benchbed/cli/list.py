@@ -62,8 +62,15 @@ def _columns(card: Card) -> tuple[str, ...]:
         return (f"v{data['version']}", data["title"])
     if card.kind == "dataset":
         return (data["domain"], "/".join(data["splits"]), f"{data['default_resolution']} px", data["title"])
-    standing = "canonical" if data["canonical"] else "†"
-    return (data["role"], ", ".join(data["domains"]), ", ".join(data["datasets"]), standing, data["title"])
+    return (data["role"], "; ".join(_service(table) for table in data["serves"]), data["title"])
+
+
+def _service(table: dict) -> str:
+    """`akd mkr on face, default, as published`: what an evaluator is for."""
+    places = table["domains"] if "*" in table["datasets"] else table["datasets"]
+    where = "" if places == ["*"] else f" on {' '.join(places)}"
+    default = ", default" if table["default"] else ""
+    return f"{' '.join(table['metrics'])}{where}{default}{', as published' if table['canonical'] else ' †'}"
 
 
 def _state(card: Card) -> str:
@@ -73,13 +80,10 @@ def _state(card: Card) -> str:
         return "measured: " + ", ".join(
             f"{name.removeprefix('measured.')} {value}" for name, value in figures.items()
         )
-    from benchbed.weights import locate, weights_entry
+    from benchbed.measuring import missing_weights
 
-    missing = [name for name in card.data["weights"] if locate(weights_entry(name)) is None]
-    built = "" if card.data["entry"] else "; this version cannot run it yet"
-    if missing:
-        return f"weights missing: benchbed weights pull {' '.join(missing)}{built}"
-    return f"weights present{built}"
+    missing = missing_weights(card)
+    return f"weights missing: benchbed weights pull {' '.join(missing)}" if missing else "weights present"
 
 
 def _measured(card: Card) -> dict[str, str]:

@@ -26,8 +26,8 @@ alpha_option = click.option(
 )
 
 
-def parse_assignments(values: tuple[str, ...], option: str) -> dict[str, str]:
-    """`METHOD=VALUE` texts to a dictionary.
+def parse_assignments(values: tuple[str, ...], option: str, form: str = "METHOD=VALUE") -> dict[str, str]:
+    """`NAME=VALUE` texts to a dictionary; `form` is what the sentence asks for.
 
     Raises:
         click.BadParameter: a text without `=`.
@@ -36,7 +36,7 @@ def parse_assignments(values: tuple[str, ...], option: str) -> dict[str, str]:
     for value in values:
         name, separator, right = value.partition("=")
         if not separator or not name or not right:
-            raise click.BadParameter(f"{option} wants METHOD=VALUE, got '{value}'")
+            raise click.BadParameter(f"{option} wants {form}, got '{value}'")
         pairs[name] = right
     return pairs
 

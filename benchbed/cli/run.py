@@ -66,6 +66,13 @@ if TYPE_CHECKING:
     metavar="METHOD=NAME",
     help="Network configuration, where the checkpoint does not tell.",
 )
+@click.option(
+    "--evaluator",
+    "evaluators",
+    multiple=True,
+    metavar="METRIC=NAME",
+    help="Network to measure a metric with instead of the default one; see `benchbed list evaluators`.",
+)
 @transfer_option
 @click.option("--split", default="test", show_default=True)
 @click.option(
@@ -119,8 +126,8 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Show what would be done and stop.")
 @click.option("--quiet", is_flag=True, help="No progress.")
 def run_command(
-    protocols, methods, all_methods, datasets, metrics, checkpoints, configurations, transfer, split, resolution,
-    domain, alpha, device, precision, batch_size, limit, seed, out, fresh, save_samples, mlflow_uri, no_mlflow,
+    protocols, methods, all_methods, datasets, metrics, checkpoints, configurations, evaluators, transfer, split,
+    resolution, domain, alpha, device, precision, batch_size, limit, seed, out, fresh, save_samples, mlflow_uri, no_mlflow,
     dry_run, quiet,
 ) -> int:  # fmt: skip
     """Run methods through protocols on datasets and print the table.
@@ -150,6 +157,7 @@ def run_command(
             metrics=metrics,
             checkpoints=parse_checkpoints(checkpoints),
             configurations=parse_assignments(configurations, "--configuration"),
+            evaluators=parse_assignments(evaluators, "--evaluator", "METRIC=NAME"),
             transfer=transfer,
             split=split,
             resolution=resolution,

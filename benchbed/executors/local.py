@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchbed.errors import BenchbedError, ClipError, StoreError
+from benchbed.errors import BenchbedError, ClipError, StoreError, WeightsMissingError
 from benchbed.executors.memory import MemoryMeter
 from benchbed.frames import to_float
 from benchbed.generation import Stopwatch, animate_clip, in_chunks
@@ -19,8 +19,8 @@ from benchbed.interfaces.dataset import Dataset
 from benchbed.interfaces.method import Method
 from benchbed.interfaces.protocol import Case
 from benchbed.plan import MethodPlan, RunPlan, Section
-from benchbed.real_features import CHUNK, RealFeatures
-from benchbed.scoring import CaseScores, clip_mean, score_chunks
+from benchbed.real_features import CHUNK, FeatureCounts, RealFeatures
+from benchbed.scoring import CaseScores, RealClip, clip_mean, score_chunks
 from benchbed.tracking.progress import Progress
 from benchbed.tracking.record import CaseCost, CaseRecord, ScoreRow
 from benchbed.tracking.samples import save_strip
@@ -128,7 +128,11 @@ def execute(plan: RunPlan, store: Store, *, quiet: bool = False) -> ExecutionSum
                 for method in plan.methods:
                     cases = pending[section.name, method.name]
                     if cases:
+                        real.counts = FeatureCounts()
                         _run_method(plan, section, method, cases, reader, real, store, summary, progress)
+                        log.info(
+                            "real-frame features for %s on %s: %s", method.name, section.name, real.counts
+                        )
             finally:
                 reader.close()
     return summary
@@ -155,10 +159,17 @@ def _run_method(
         raise
     except Exception as error:  # whatever a plug-in raises is its own row, never the end of the run
         reason = _reason(error)
+        # Asked for by name it has failed; among all methods, one without weights is merely not at hand.
+        if isinstance(error, WeightsMissingError) and not plan.request.methods:
+            for case in cases:
+                record = unscored_record(section, method.name, case, reason, status="skipped")
+                store.put(section.name, method.name, case.id, record)
+                progress.advance(method.name)
+            return
         log.warning("%s cannot be built: %s", method.name, reason)
         log.debug("building %s failed", method.name, exc_info=True)
         for case in cases:
-            store.put(section.name, method.name, case.id, failed_record(section, method.name, case, reason))
+            store.put(section.name, method.name, case.id, unscored_record(section, method.name, case, reason))
             progress.advance(method.name)
         summary.failed += len(cases)
         return
@@ -178,7 +189,7 @@ def _run_method(
             reason = _reason(error)
             log.warning("%s on %s failed: %s", method.name, case.id, reason)
             log.debug("case %s failed", case.id, exc_info=True)
-            record = failed_record(section, method.name, case, reason)
+            record = unscored_record(section, method.name, case, reason)
             summary.failed += 1
         store.put(section.name, method.name, case.id, record)
         progress.advance(f"{method.name} {section.dataset.name}")
@@ -222,7 +233,8 @@ def run_case(
         )
     target = reader.frames(case.target).to(device)
     driving = target if method.privileged else reader.frames(case.driving).to(device)
-    source = to_float(reader.frames(case.source.clip)[case.source.frame].unsqueeze(0).to(device))
+    source_clip = reader.frames(case.source.clip)
+    source = to_float(source_clip[case.source.frame].unsqueeze(0).to(device))
     decoding = time.perf_counter() - started
 
     def batches(stopwatch: Stopwatch):
@@ -254,7 +266,13 @@ def run_case(
             yield chunk
 
     started = time.perf_counter()
-    scores = score_chunks(watched(), target, case.target, list(section.measures), real)
+    scores = score_chunks(
+        watched(),
+        RealClip(case.target, target),
+        RealClip(case.source.clip, source_clip),
+        list(section.measures),
+        real,
+    )
     total = time.perf_counter() - started
     if kept:
         save_strip(store, section.name, method.name, case.id, [kept[frame] for frame in sorted(kept)])
@@ -270,7 +288,7 @@ def run_case(
     return CaseRecord(
         rows=tuple(_rows(section, method.name, case, scores, int(target.shape[0]))),
         frame_values=scores.frame_values,
-        statistics=scores.statistics,
+        set_features=scores.set_features,
         cost=cost,
         notes=_notes(built, method, section),
     )
@@ -318,18 +336,20 @@ def _rows(section: Section, method: str, case: Case, scores: CaseScores, frames:
             mean = clip_mean(scores.frame_values[measure.variant])
             value, n, n_missing, status = mean.value, mean.n, mean.n_missing, "ok"
         elif not measure.reason:
-            n, status = frames, "ok"
+            n, status = frames - measure.skip_first, "ok"
         rows.append(_row(section, method, case, measure, value, n, n_missing, status, measure.reason))
     return rows
 
 
-def failed_record(section: Section, method: str, case: Case, reason: str) -> CaseRecord:
+def unscored_record(
+    section: Section, method: str, case: Case, reason: str, *, status: str = "failed"
+) -> CaseRecord:
     """A record that says why there are no scores; skipped metrics stay skipped."""
     return CaseRecord(
         rows=tuple(
             _row(
                 section, method, case, m, float("nan"), 0, 0,
-                "skipped" if m.reason else "failed", m.reason or reason,
+                "skipped" if m.reason else status, m.reason or reason,
             )
             for m in section.measures
         )

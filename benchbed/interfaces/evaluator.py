@@ -37,8 +37,32 @@ class IdentityFeatures:
 
 
 @dataclass(frozen=True)
+class ExpressionFeatures:
+    """Role `expression`: coefficients of a 3-D face model, identity and pose left out.
+
+    Args:
+        coefficients: float32 `[N, D]`.
+        found: bool `[N]`; False where no face was found.
+    """
+
+    coefficients: Tensor
+    found: Tensor
+
+
+@dataclass(frozen=True)
 class PooledFeatures:
     """Role `pooled`: one vector per frame for set metrics (Inception-like), float32 `[N, D]`."""
+
+    vectors: Tensor
+
+
+@dataclass(frozen=True)
+class SegmentFeatures:
+    """Role `segments`: one vector per full segment of 16 consecutive frames, float32 `[N // 16, D]`.
+
+    The engine always gives chunks of 16 frames counted from the clip's start; the last one of a clip may be
+    shorter and then has no vector.
+    """
 
     vectors: Tensor
 
@@ -56,11 +80,20 @@ class PerceptualFeatures:
     weights: tuple[Tensor, ...]
 
 
-Features = KeypointFeatures | IdentityFeatures | PooledFeatures | PerceptualFeatures
+Features = (
+    KeypointFeatures
+    | IdentityFeatures
+    | ExpressionFeatures
+    | PooledFeatures
+    | SegmentFeatures
+    | PerceptualFeatures
+)
 CACHEABLE: dict[str, type] = {
     "keypoints": KeypointFeatures,
     "identity": IdentityFeatures,
+    "expression": ExpressionFeatures,
     "pooled": PooledFeatures,
+    "segments": SegmentFeatures,
 }
 
 
@@ -84,7 +117,20 @@ class Evaluator(Protocol):
     fingerprint: str
 
     def __call__(self, frames: Tensor) -> Features:
-        """Features of frames `[N, 3, H, W]`, RGB float32 in [0, 1], on the device the evaluator was built for."""
+        """Features of frames `[N, 3, H, W]`, RGB float32 in [0, 1], on the device the evaluator was built for.
+
+        The evaluator splits large batches itself where its network is faster on small ones.
+        """
+        ...
+
+    def probe(self, frames: Tensor) -> Tensor:
+        """Numbers `[M]` in which every tensor of its networks takes part, for the golden self-test.
+
+        Args:
+            frames: the golden frames (`benchbed.golden.golden_frames`), `[2, 3, 64, 64]` in [0, 1]. The evaluator
+                resizes or repeats them as its networks need, and leaves out detection: a box, where one is
+                needed, is the whole frame.
+        """
         ...
 
 
@@ -92,10 +138,12 @@ class EvaluatorBuilder(Protocol):
     """The callable an evaluator card's `entry` names."""
 
     def __call__(self, *, device: torch.device) -> Evaluator:
-        """Load the weights, check the recorded golden output and return the evaluator.
+        """Load the weights and return the evaluator, in eval mode on the device.
+
+        The keyword arguments in `params` of the card are given as well. The engine then checks the golden output.
 
         Raises:
             WeightsMissingError: a weights file is not here; the message ends with the command that brings it.
-            CheckpointError: the file is damaged or its golden output is not reproduced.
+            CheckpointError: the file is damaged or does not fit the network.
         """
         ...

@@ -40,11 +40,25 @@ class FrameMetric(Protocol):
 Statistics = TypeVar("Statistics")
 
 
-class SetMetric(Protocol[Statistics]):
-    """A metric of two sets of frames (FID): mergeable statistics per clip, one value per dataset."""
+@dataclass(frozen=True)
+class SetFeatures:
+    """What a set metric gets of one side of one case, in the order of the frames; kept in the store.
 
-    def accumulate(self, generated: Sample, target: Sample) -> Statistics:
-        """Statistics of some frames."""
+    Args:
+        vectors: float32 `[N, D]`: a row per frame (role `pooled`), or per full segment of 16 frames (role
+            `segments`).
+        frames: number of frames that the rows come from.
+    """
+
+    vectors: np.ndarray
+    frames: int
+
+
+class SetMetric(Protocol[Statistics]):
+    """A metric of two sets of frames (FID): mergeable statistics per case, one value per dataset."""
+
+    def statistics(self, generated: SetFeatures, target: SetFeatures) -> Statistics:
+        """Statistics of one case."""
         ...
 
     def merge(self, parts: list[Statistics]) -> Statistics:
@@ -52,13 +66,12 @@ class SetMetric(Protocol[Statistics]):
         ...
 
     def finish(self, statistics: Statistics) -> float:
-        """The value; NaN where it is not defined (fewer than two frames)."""
+        """The value; NaN where it is not defined (fewer than two rows)."""
         ...
 
-    def to_arrays(self, statistics: Statistics) -> dict[str, np.ndarray]:
-        """For the store."""
-        ...
+    def finish_without_each(self, groups: list[Statistics]) -> list[float]:
+        """The values of the union with each group left out in turn, for the jackknife.
 
-    def from_arrays(self, arrays: Mapping[str, np.ndarray]) -> Statistics:
-        """Inverse of `to_arrays`."""
+        Empty where the metric has no interval.
+        """
         ...

@@ -128,7 +128,7 @@ def _column(metric: str, variant: str, entries: dict[Line, Record], several: boo
         id=variant if several else metric,
         label=f"{metric.upper()} {detail}" if several else metric.upper(),
         direction=first["direction"],
-        dagger=any(not record["canonical"] for record in entries.values()),
+        dagger=any(not record["canonical"] or _text(record.get("unverified")) for record in entries.values()),
         unit=_text(first["unit"]),
         variant=variant,
     )
@@ -207,6 +207,8 @@ def _cell(
         marks.append(footnotes.number(f"{column.label}: {full['reason']}"))
     if full["n_missing"] > 0:
         marks.append(footnotes.number(_coverage(column, record, decimals)))
+    if _text(record.get("note")):
+        marks.append(footnotes.number(f"{column.label}: {_text(record['note'])}"))
     return Cell(
         text=fixed(value, decimals),
         interval=half_width(low, high, decimals),
@@ -257,13 +259,26 @@ def _difference(record: Record, reference: Record) -> str:
 def _daggers(columns: tuple[Column, ...], by_column: dict[tuple[str, str], dict[Line, Record]]) -> list[str]:
     labels: dict[str, list[str]] = {}
     for column, entries in zip(columns, by_column.values(), strict=True):
-        for name in dict.fromkeys(_text(r["evaluator"]) for r in entries.values() if not r["canonical"]):
-            labels.setdefault(name, []).append(column.label)
-    return [
-        f"{', '.join(of)}: measured with {name}, not with the evaluator of published values; "
+        for text in dict.fromkeys(_standing(record) for record in entries.values()):
+            if text:
+                labels.setdefault(text, []).append(column.label)
+    return [f"{', '.join(of)}: {text}" for text, of in labels.items()]
+
+
+def _standing(record: Record) -> str:
+    """Why a value does not stand beside published ones, empty where it does."""
+    unverified = _text(record.get("unverified"))
+    if unverified:
+        return (
+            f"measured with weights that are not the published ones ({unverified.replace(',', ', ')}, "
+            "added with --unverified); not comparable with any other value"
+        )
+    if record["canonical"]:
+        return ""
+    return (
+        f"measured with {_text(record['evaluator'])}, not with the evaluator of published values; "
         "comparable only with values of the same evaluator"
-        for name, of in labels.items()
-    ]
+    )
 
 
 def _variants(columns: tuple[Column, ...]) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 
-SCHEMA_VERSION = 1
+from benchbed.interfaces.metric import SetFeatures
+
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class ScoreRow:
 
     Args:
         value: mean over the scored frames of the clip; NaN where there is none, and for set metrics (they
-            have no value on one clip; their statistics are stored beside the row).
+            have no value on one clip; the features they are computed from are stored beside the row).
         n, n_missing: frames scored, and frames that could not be.
         status: `ok`, `skipped` (does not apply, weights missing) or `failed`.
         reason: one sentence where the status is not `ok`.
@@ -88,26 +91,40 @@ class CaseCost:
 
 
 @dataclass(frozen=True)
+class SetPair:
+    """What set metrics need of one case.
+
+    Args:
+        generated, target: features of both sides.
+        target_clip: the clip that the target's frames are of.
+    """
+
+    generated: SetFeatures
+    target: SetFeatures
+    target_clip: str
+
+
+@dataclass(frozen=True)
 class CaseRecord:
     """Everything stored for one (method, case): the unit of resuming.
 
     Args:
         rows: a row per metric variant.
         frame_values: per variant id the score of every frame, NaN where missing.
-        statistics: per variant id the set statistics, arrays by name.
+        set_features: by name (`Measure.set_features`) what set metrics need of the case.
         cost: None where nothing was generated.
         notes: sentences for the table's footnotes.
     """
 
     rows: tuple[ScoreRow, ...]
     frame_values: dict[str, np.ndarray] = field(default_factory=dict)
-    statistics: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
+    set_features: dict[str, SetPair] = field(default_factory=dict)
     cost: CaseCost | None = None
     notes: tuple[str, ...] = ()
 
 
 def record_to_json(record: CaseRecord) -> dict[str, Any]:
-    """All but the set statistics, as JSON types; floats keep every bit (NaN and infinity as JavaScript names)."""
+    """All but the set features, as JSON types; floats keep every bit (NaN and infinity as JavaScript names)."""
     return {
         "schema": SCHEMA_VERSION,
         "rows": [vars(row) for row in record.rows],
@@ -117,12 +134,36 @@ def record_to_json(record: CaseRecord) -> dict[str, Any]:
     }
 
 
-def record_from_json(data: dict[str, Any], statistics: dict[str, dict[str, np.ndarray]]) -> CaseRecord:
-    """Inverse of `record_to_json`, with the set statistics read from their own file."""
+def record_from_json(data: dict[str, Any], set_features: dict[str, SetPair]) -> CaseRecord:
+    """Inverse of `record_to_json`, with the set features read from their own file."""
     return CaseRecord(
         rows=tuple(ScoreRow(**row) for row in data["rows"]),
         frame_values={variant: np.asarray(values, float) for variant, values in data["frame_values"].items()},
-        statistics=statistics,
+        set_features=set_features,
         cost=None if data["cost"] is None else CaseCost(**data["cost"]),
         notes=tuple(data["notes"]),
     )
+
+
+def pairs_to_arrays(pairs: dict[str, SetPair]) -> dict[str, np.ndarray]:
+    """Set features as flat named arrays, for one npz."""
+    arrays: dict[str, np.ndarray] = {}
+    for name, pair in pairs.items():
+        arrays[f"{name}\ngenerated"] = pair.generated.vectors
+        arrays[f"{name}\ntarget"] = pair.target.vectors
+        arrays[f"{name}\nframes"] = np.array([pair.generated.frames, pair.target.frames])
+        arrays[f"{name}\nclip"] = np.array(pair.target_clip)
+    return arrays
+
+
+def pairs_from_arrays(arrays: Mapping[str, np.ndarray]) -> dict[str, SetPair]:
+    """Inverse of `pairs_to_arrays`."""
+    pairs = {}
+    for name in dict.fromkeys(key.split("\n")[0] for key in arrays):
+        generated, target = (int(count) for count in arrays[f"{name}\nframes"])
+        pairs[name] = SetPair(
+            SetFeatures(arrays[f"{name}\ngenerated"], generated),
+            SetFeatures(arrays[f"{name}\ntarget"], target),
+            str(arrays[f"{name}\nclip"]),
+        )
+    return pairs

@@ -16,7 +16,14 @@ import numpy as np
 
 from benchbed.errors import StoreError
 from benchbed.files import replacing
-from benchbed.tracking.record import SCHEMA_VERSION, CaseRecord, record_from_json, record_to_json
+from benchbed.tracking.record import (
+    SCHEMA_VERSION,
+    CaseRecord,
+    pairs_from_arrays,
+    pairs_to_arrays,
+    record_from_json,
+    record_to_json,
+)
 
 
 @contextmanager
@@ -59,7 +66,7 @@ def file_name(text: str) -> str:
 class Store:
     """One run's folder: `run.json`, `shards/` (the unit of resuming), and what is compiled from them.
 
-    A shard is a statistics file (where a set metric needs one) and then a JSON file; the JSON file commits it. Failed
+    A shard is a file of features (where a set metric needs one) and then a JSON file; the JSON file commits it. Failed
     cases are stored too, and tried again when the run is resumed.
 
     Args:
@@ -99,11 +106,7 @@ class Store:
     def put(self, section: str, method: str, case: str, record: CaseRecord) -> None:
         """Store one case; afterwards it survives a kill."""
         path = self._shard(section, method, case)
-        arrays = {
-            f"{variant}\n{name}": array
-            for variant, stats in record.statistics.items()
-            for name, array in stats.items()
-        }
+        arrays = pairs_to_arrays(record.set_features)
         if arrays:
             write_atomically(path.with_suffix(".npz"), lambda stream: save_arrays(stream, arrays))
         text = json.dumps(record_to_json(record)).encode()
@@ -115,13 +118,11 @@ class Store:
         if not path.exists():
             return None
         data = json.loads(path.read_bytes())
-        statistics: dict[str, dict[str, np.ndarray]] = {}
+        pairs = {}
         if path.with_suffix(".npz").exists():
             with np.load(path.with_suffix(".npz")) as archive:
-                for key in archive.files:
-                    variant, name = key.split("\n")
-                    statistics.setdefault(variant, {})[name] = archive[key]
-        return record_from_json(data, statistics)
+                pairs = pairs_from_arrays(archive)
+        return record_from_json(data, pairs)
 
     def read_run(self) -> dict[str, Any] | None:
         """`run.json`, or None before the first write."""

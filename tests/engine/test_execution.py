@@ -225,3 +225,60 @@ def test_a_limited_run_is_marked_and_has_another_id(fakes, tmp_path):
     _, table = carry_out(request("dimmed", limit=2), tmp_path)
     assert table["partial"].all()
     assert build_plan(request("dimmed", limit=2)).run_id != build_plan(request("dimmed")).run_id
+
+
+def test_a_second_method_computes_no_feature_of_real_frames_again(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("BENCHBED_CACHE", str(tmp_path / "cache"))
+    plan = build_plan(
+        request("static", "oracle", datasets=("puppets",), metrics=("lpips", "fid", "kid", "aed"), limit=2)
+    )
+    with caplog.at_level(logging.INFO, logger="benchbed"):
+        execute(plan, Store(tmp_path / plan.run_id), quiet=True)
+    first, second = (line for line in caplog.messages if line.startswith("real-frame features"))
+    for name in ("puppet-features", "puppet-features-pooled", "puppet-identity"):
+        assert f"{name} 32 frames computed, 0 found" in first
+        assert f"{name} 0 frames computed, 32 found" in second
+
+
+def test_variants_without_the_source_frame_and_against_source_frames_are_what_they_say(tmp_path):
+    variants = (
+        "l1/frames",
+        "l1/frames-after-source",
+        "fid/all-frames",
+        "fid/without-source",
+        "fid/source-frames",
+    )
+    plan = build_plan(request("static", datasets=("puppets",), metrics=variants, limit=3))
+    store = Store(tmp_path / plan.run_id)
+    execute(plan, store, quiet=True)
+    table = aggregate(plan, read_records(plan, store)).set_index("variant")
+    every, rest = table.loc["l1/frames@1"], table.loc["l1/frames-after-source@1"]
+    # The source itself is reproduced exactly: leaving it out spreads the same sum over one frame less.
+    assert (every.n, rest.n) == (48, 45)
+    assert rest.value == pytest.approx(every.value * 16 / 15, rel=1e-12)
+    fid = table.loc[[f"fid/{name}@1" for name in ("all-frames", "without-source", "source-frames")]]
+    assert fid.n.tolist() == [48, 45, 48]
+    # In reconstruction the source's clip is the target's: both reference sets are one.
+    assert fid.value.iloc[2] == pytest.approx(fid.value.iloc[0], rel=1e-12)
+    assert abs(fid.value.iloc[1] - fid.value.iloc[0]) > 1e-3
+    assert "48 frames of 3 clips: under 2,048 frames" in fid.note.iloc[0]
+
+
+def test_set_metrics_of_one_evaluator_share_what_is_stored(tmp_path):
+    plan = build_plan(request("static", datasets=("puppets",), metrics=("fid", "kid", "fid/legacy"), limit=1))
+    store = Store(tmp_path / plan.run_id)
+    execute(plan, store, quiet=True)
+    (record,) = read_records(plan, store)[plan.sections[0].name, "static"]
+    assert list(record.set_features) == ["puppet-features-pooled round", "puppet-features-pooled truncate"]
+    pair = record.set_features["puppet-features-pooled round"]
+    assert pair.generated.vectors.shape == pair.target.vectors.shape == (16, 128)
+    assert (pair.generated.frames, pair.target_clip) == (16, plan.sections[0].cases[0].target)
+
+
+def test_among_all_methods_one_without_weights_is_skipped_and_asked_for_by_name_it_has_failed(
+    fakes, tmp_path
+):
+    for methods, status in (((), "skipped"), (("weightless",), "failed")):
+        _, table = carry_out(request(*methods, metrics=("l1",), limit=1), tmp_path / status)
+        row = table.loc[("weightless", "l1")]
+        assert (row.status, "--checkpoint weightless=FILE" in row.reason) == (status, True)

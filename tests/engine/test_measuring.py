@@ -1,4 +1,4 @@
-"""Which evaluator serves a dataset, and what is said where none can."""
+"""Which evaluator serves a metric on a dataset, and what is said where none can."""
 
 from __future__ import annotations
 
@@ -7,61 +7,94 @@ import types
 import pytest
 import torch
 
-from benchbed.measuring import Instrument, Instruments, Unavailable, choose_evaluator
+from benchbed.errors import BenchbedError, UnknownNameError
+from benchbed.measuring import Choice, Instrument, Instruments, Unavailable, choose_evaluator
 
 
 def dataset(name: str, domain: str):
     return types.SimpleNamespace(name=name, domain=domain)
 
 
-def test_a_dataset_with_evaluators_of_its_own_gets_them():
-    assert choose_evaluator("keypoints", dataset("puppets", "body")).name == "puppet-keypoints"
-    assert choose_evaluator("pooled", dataset("puppets", "body")).name == "puppet-features-pooled"
+@pytest.fixture
+def no_weights(monkeypatch, tmp_path):
+    monkeypatch.setenv("BENCHBED_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
 
 
 @pytest.mark.parametrize(
-    ("role", "domain", "name"),
+    ("role", "metric", "data", "name", "canonical"),
     [
-        ("perceptual", "face", "lpips-alex"),
-        ("pooled", "robot", "inception-fid"),
-        ("keypoints", "face", "face-landmarks"),
-        ("keypoints", "body", "body-joints"),
-        ("identity", "face", "face-identity-openface"),
-        ("identity", "body", "person-identity"),
+        ("keypoints", "akd", ("puppets", "body"), "puppet-keypoints", False),
+        ("pooled", "kid", ("puppets", "body"), "puppet-features-pooled", False),
+        ("perceptual", "lpips", ("mine", "face"), "lpips-alex", True),
+        ("pooled", "fid", ("mine", "robot"), "inception-fid", True),
+        ("segments", "video-fid", ("mine", "face"), "resnext101-3d", True),
+        ("keypoints", "akd", ("mine", "face"), "face-landmarks", True),
+        ("keypoints", "mkr", ("mine", "body"), "body-joints", False),
+        ("identity", "aed", ("mine", "face"), "face-identity-openface", True),
+        ("identity", "csim", ("mine", "face"), "face-identity-facenet", False),
+        ("identity", "aed", ("mine", "body"), "person-identity", False),
     ],
 )
-def test_other_data_get_the_evaluator_of_their_domain(role, domain, name):
-    assert choose_evaluator(role, dataset("mine", domain)).name == name
+def test_the_default_evaluator_depends_on_dataset_domain_and_metric(role, metric, data, name, canonical):
+    choice = choose_evaluator(role, metric, dataset(*data))
+    assert isinstance(choice, Choice)
+    assert (choice.card.name, choice.canonical) == (name, canonical)
+
+
+def test_a_named_evaluator_is_canonical_where_published_numbers_were_measured_with_it():
+    for metric, name in (("akd", "body-pose"), ("aed", "person-identity-resnet50")):
+        role = "keypoints" if metric == "akd" else "identity"
+        assert choose_evaluator(role, metric, dataset("mine", "body"), named=name).canonical
+    assert not choose_evaluator("identity", "aed", dataset("mine", "face"), named="person-identity").canonical
+
+
+def test_a_variant_that_names_its_evaluator_needs_no_dagger():
+    choice = choose_evaluator(
+        "perceptual", "lpips", dataset("puppets", "body"), named="lpips-vgg", by_variant=True
+    )
+    assert (choice.card.name, choice.canonical) == ("lpips-vgg", True)
+
+
+def test_a_named_evaluator_of_another_role_is_refused():
+    with pytest.raises(
+        BenchbedError, match="'lpips-vgg' gives perceptual, but akd needs keypoints; choose one of"
+    ):
+        choose_evaluator("keypoints", "akd", dataset("mine", "face"), named="lpips-vgg")
+    with pytest.raises(UnknownNameError, match="did you mean 'body-pose'"):
+        choose_evaluator("keypoints", "akd", dataset("mine", "body"), named="body-pos")
 
 
 def test_drawn_animals_have_no_joints_of_puppets():
-    found = choose_evaluator("keypoints", dataset("puppets-creatures", "animal"))
-    assert found == Unavailable("no evaluator gives keypoints for domain 'animal'")
+    found = choose_evaluator("keypoints", "akd", dataset("puppets-creatures", "animal"))
+    assert found == Unavailable("no evaluator gives keypoints for akd on domain 'animal'")
 
 
-def test_an_unnamed_domain_is_told_which_options_there_are(monkeypatch, tmp_path):
-    monkeypatch.setenv("BENCHBED_WEIGHTS", str(tmp_path))
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    found = choose_evaluator("keypoints", dataset("mine", "other"))
+def test_an_unnamed_domain_is_told_which_options_there_are(no_weights):
+    found = choose_evaluator("keypoints", "akd", dataset("mine", "other"))
     assert "--domain face (weights missing: benchbed weights pull face-landmarks" in found.reason
     assert "--domain body (weights missing: benchbed weights pull body-joints)" in found.reason
 
 
-def test_missing_weights_are_said_with_the_command_and_an_unbuilt_evaluator_is_said_too(
-    monkeypatch, tmp_path
-):
-    monkeypatch.setenv("BENCHBED_WEIGHTS", str(tmp_path))
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+def test_missing_weights_are_said_with_the_command_for_all_of_them(no_weights):
     instruments = Instruments(torch.device("cpu"))
-    lpips = instruments.get("perceptual", dataset("mine", "face"))
-    assert lpips.reason.startswith("weights missing: benchbed weights pull lpips-alex")
-    joints = instruments.get("keypoints", dataset("mine", "body"))
-    assert joints.reason.startswith("weights missing: benchbed weights pull body-joints")
-    assert joints.reason.endswith("this version of benchbed cannot run 'body-joints' yet")
+
+    def reason(role, metric, domain):
+        return instruments.get(choose_evaluator(role, metric, dataset("mine", domain))).reason
+
+    assert reason("perceptual", "lpips", "face").startswith(
+        "weights missing: benchbed weights pull lpips-alex"
+    )
+    assert reason("keypoints", "akd", "body").startswith("weights missing: benchbed weights pull body-joints")
+    assert reason("keypoints", "akd", "face") == (
+        "weights missing: benchbed weights pull face-landmarks face-detector"
+    )
 
 
 def test_an_evaluator_is_built_once():
     instruments = Instruments(torch.device("cpu"))
-    first = instruments.get("identity", dataset("puppets", "body"))
-    assert isinstance(first, Instrument)
-    assert instruments.get("identity", dataset("puppets-creatures", "animal")) is first
+    first = instruments.get(choose_evaluator("identity", "aed", dataset("puppets", "body")))
+    assert isinstance(first, Instrument) and first.unverified == ()
+    assert (
+        instruments.get(choose_evaluator("identity", "csim", dataset("puppets-creatures", "animal"))) is first
+    )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchbed.statistics import jackknife_interval, weighted_mean_interval
+from benchbed.statistics import identity_groups, jackknife_interval, weighted_mean_interval
 
 
 def names(count: int) -> list[str]:
@@ -135,10 +135,13 @@ def test_intervals_that_ignore_the_identity_would_be_too_narrow():
     assert honest.high - honest.low > 3 * (naive.high - naive.low)
 
 
+def without_each(statistic, values) -> list[float]:
+    return [float(statistic(np.delete(values, left_out))) for left_out in range(len(values))]
+
+
 def test_the_jackknife_of_a_mean_is_the_classic_t_interval():
     values = np.random.default_rng(8).normal(size=9)
-    parts = {name: [value] for name, value in zip(names(9), values, strict=True)}
-    estimate = jackknife_interval(lambda kept: float(np.mean(kept)), parts)
+    estimate = jackknife_interval(values.mean(), without_each(np.mean, values), n_identities=9)
     low, high = stats.t.interval(0.95, 8, values.mean(), stats.sem(values))
     assert estimate.method == "jackknife-t" and estimate.n_identities == 9
     assert (estimate.value, estimate.low, estimate.high) == pytest.approx(
@@ -146,49 +149,34 @@ def test_the_jackknife_of_a_mean_is_the_classic_t_interval():
     )
 
 
-def test_the_jackknife_leaves_out_whole_identities_and_at_most_so_many_groups():
-    calls: list[list[int]] = []
-
-    def finish(parts: list[int]) -> float:
-        calls.append(parts)
-        return float(np.mean(parts))
-
-    estimate = jackknife_interval(finish, {"b": [3, 4], "a": [1], "c": [5]}, groups=50)
-    assert calls == [[1, 3, 4, 5], [3, 4, 5], [1, 5], [1, 3, 4]]
-    assert estimate.n_identities == 3
-    calls.clear()
-    estimate = jackknife_interval(finish, {name: [1] for name in names(100)}, groups=10)
-    assert len(calls) == 11 and {len(parts) for parts in calls[1:]} == {90}
-    assert (estimate.n_identities, estimate.low, estimate.high) == (100, 1.0, 1.0)
+def test_groups_hold_whole_identities_and_are_at_most_so_many():
+    assert identity_groups({"b": [3, 4], "a": [1], "c": [5], "none": []}, groups=50) == [[1], [3, 4], [5]]
+    dealt = identity_groups({name: [name] * 2 for name in names(100)}, groups=24)
+    assert len(dealt) == 24 and {len(parts) for parts in dealt} == {8, 10}
+    assert sorted(part for parts in dealt for part in parts) == sorted(names(100) * 2)
 
 
-def test_the_jackknife_does_not_depend_on_the_order_of_the_identities():
-    values = np.random.default_rng(9).normal(size=20)
-    parts = {name: [value] for name, value in zip(names(20), values, strict=True)}
-    turned = dict(reversed(parts.items()))
-    first, second = (
-        jackknife_interval(lambda kept: float(np.var(kept)), each, groups=7) for each in (parts, turned)
-    )
-    assert first == second
+def test_the_groups_do_not_depend_on_the_order_of_the_identities():
+    parts = {name: [index] for index, name in enumerate(names(20))}
+    assert identity_groups(parts, groups=7) == identity_groups(dict(reversed(parts.items())), groups=7)
 
 
 def test_the_jackknife_covers_the_truth_for_a_curved_statistic():
     generator = np.random.default_rng(10)
     hits = 0
     for _ in range(400):
-        parts = {name: [value] for name, value in zip(names(30), generator.normal(1.0, 1.0, 30), strict=True)}
-        estimate = jackknife_interval(lambda kept: float(np.mean(kept)) ** 2, parts)
+        values = generator.normal(1.0, 1.0, 30)
+        replicates = without_each(lambda kept: np.mean(kept) ** 2, values)
+        estimate = jackknife_interval(values.mean() ** 2, replicates, n_identities=30)
         hits += estimate.low <= 1.0 <= estimate.high
     # 95 % plus or minus three binomial deviations of 1.1 %, less a little for the curvature.
     assert 0.91 <= hits / 400 <= 0.985
 
 
 def test_a_set_metric_that_is_not_defined_without_an_identity_has_no_interval():
-    estimate = jackknife_interval(lambda kept: math.nan if len(kept) < 2 else 1.0, {"a": [1], "b": [2]})
-    assert estimate.value == 1.0 and estimate.method == "none" and math.isnan(estimate.low)
-    assert jackknife_interval(len, {}).n_identities == 0
-    alone = jackknife_interval(lambda kept: 2.0, {"a": [1]})
-    assert alone.value == 2.0 and alone.method == "none"
+    for replicates in ([math.nan, 1.0], [2.0], []):
+        estimate = jackknife_interval(1.0, replicates, n_identities=2)
+        assert estimate.value == 1.0 and estimate.method == "none" and math.isnan(estimate.low)
 
 
 def test_impossible_arguments_are_refused():
@@ -199,4 +187,4 @@ def test_impossible_arguments_are_refused():
     with pytest.raises(ValueError, match="confidence"):
         weighted_mean_interval([1.0], [1], ["a"], confidence=95)
     with pytest.raises(ValueError, match="at least 2 groups"):
-        jackknife_interval(len, {"a": [1]}, groups=1)
+        identity_groups({"a": [1]}, groups=1)

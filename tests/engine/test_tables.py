@@ -431,3 +431,20 @@ def test_html_is_exact() -> None:
 def test_an_unknown_format_is_refused() -> None:
     with pytest.raises(ValueError, match="unknown table format 'pdf'; known: terminal, markdown"):
         render(TABLE, "pdf")
+
+
+def test_a_note_and_weights_that_are_not_the_published_ones_are_said_below():
+    note = "384 frames of 24 clips: under 2,048 frames the value depends on their number"
+    table = build(
+        [
+            score("fomm", "fid", 1.0, note=note),
+            score("fomm", "lpips", 0.1, unverified="lpips-alex", evaluator="lpips-alex"),
+        ]
+    )
+    assert table.footnotes == (f"FID: {note}",)
+    assert column(table, "FID")[0].footnotes == (1,)
+    assert [column.dagger for column in table.columns[:2]] == [False, True]
+    assert table.daggers == (
+        "LPIPS: measured with weights that are not the published ones (lpips-alex, added with --unverified); "
+        "not comparable with any other value",
+    )

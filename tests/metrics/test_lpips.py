@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from benchbed.errors import CheckpointError, WeightsMissingError
+from benchbed.frames import to_float
 from benchbed.interfaces.evaluator import PerceptualFeatures
 from benchbed.interfaces.metric import Sample
 from benchbed.metrics.evaluators.perceptual import (
@@ -18,8 +19,11 @@ from benchbed.metrics.evaluators.perceptual import (
     load_heads,
     load_trunk,
     packaged_heads,
+    prepare,
 )
 from benchbed.metrics.lpips import LearnedPerceptualDistance
+
+from .feature_networks import library_lpips, real_frames
 
 
 def features(*layers, weights) -> Sample:
@@ -47,7 +51,8 @@ def trunk_tensors(net: str) -> dict[str, torch.Tensor]:
 
 def evaluator(net: str) -> PerceptualEvaluator:
     heads = load_heads(net, packaged_heads(net))
-    return PerceptualEvaluator(load_trunk(net, trunk_tensors(net)), heads, "random")
+    trunk = prepare(load_trunk(net, trunk_tensors(net)), torch.device("cpu"))
+    return PerceptualEvaluator(trunk, heads, "random")
 
 
 def distance(network: PerceptualEvaluator, first: torch.Tensor, second: torch.Tensor) -> np.ndarray:
@@ -77,6 +82,45 @@ def test_distance_equals_the_lpips_package(net):
         expected = reference(first, second, normalize=True).flatten().numpy()
     # float32 sums over positions in another order.
     np.testing.assert_allclose(distance(network, first, second), expected, rtol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:The parameter 'pretrained'", "ignore:Arguments other than a weight enum")
+@pytest.mark.parametrize("net", ["alex", "squeeze", "vgg"])
+def test_distance_equals_the_lpips_package_pair_by_pair_on_real_frames(shared, net):
+    frames = to_float(real_frames(shared, 6 if net != "vgg" else 4))
+    first, second = frames.chunk(2)
+    reference = library_lpips(net, trunk_tensors(net))
+    with torch.no_grad():
+        expected = [
+            reference(2 * one[None] - 1, 2 * other[None] - 1).item()
+            for one, other in zip(first, second, strict=True)
+        ]
+    ours = distance(evaluator(net), first, second)
+    # Another order of sums in float32, as a share of the distance.
+    np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.filterwarnings("ignore:The parameter 'pretrained'", "ignore:Arguments other than a weight enum")
+@pytest.mark.parametrize(("net", "size"), [("alex", (67, 91)), ("squeeze", (67, 91)), ("vgg", (37, 51))])
+def test_frames_of_odd_sizes_equal_the_lpips_package(net, size):
+    generator = torch.Generator().manual_seed(3)
+    first, second = (torch.rand(3, 3, *size, generator=generator) for _ in range(2))
+    with torch.no_grad():
+        expected = library_lpips(net, trunk_tensors(net))(first, second, normalize=True).flatten()
+    np.testing.assert_allclose(distance(evaluator(net), first, second), expected, rtol=1e-4)
+
+
+def test_activations_have_unit_length_and_the_probe_follows_a_changed_tensor():
+    network, tensors = evaluator("alex"), trunk_tensors("alex")
+    frames = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(4))
+    for layer in network(frames).layers:
+        length = layer.norm(dim=1)
+        np.testing.assert_allclose(length[length > 0], 1.0, atol=1e-5)
+    tensors["features.6.weight"] = tensors["features.6.weight"].flip(0)
+    heads = load_heads("alex", packaged_heads("alex"))
+    changed = PerceptualEvaluator(load_trunk("alex", tensors), heads, "changed").probe(frames)
+    before = network.probe(frames)
+    assert (before - changed).abs().max() > 1e-2 * before.abs().max()
 
 
 def test_identical_frames_score_exactly_zero_and_batches_do_not_matter():

@@ -107,7 +107,7 @@ class Fixture:
 
     def weights(self, network: str) -> dict[str, Tensor]:
         """The seeded tensors of a network; constants are left out, their constructor computes them."""
-        generate = _seeded_tensor(self.path.parent)
+        generate = seeded_tensor(self.path.parent)
         record = self.record
         tensors = {}
         for name, shape in self.shapes(network).items():
@@ -164,7 +164,7 @@ def find_fixtures(folder: Path, method: str) -> Iterator[Path]:
 
 
 @lru_cache
-def _seeded_tensor(folder: Path) -> Any:
+def seeded_tensor(folder: Path) -> Any:
     for candidate in (folder, folder.parent, DEFAULT_FOLDER):
         path = candidate / SEEDED_WEIGHTS
         if path.is_file():

@@ -9,6 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from benchbed.errors import WeightsMissingError
+
 
 class Dimmed(nn.Module):
     """Returns the driving frames at 90 % brightness; each call is noted in the file `$FAKES_JOURNAL`."""
@@ -93,3 +95,7 @@ def build_slow(*, checkpoint, configuration) -> Slow:
 
 def build_unbuildable(*, checkpoint, configuration) -> Dimmed:
     raise ImportError("a library of this method is missing")
+
+
+def build_weightless(*, checkpoint, configuration) -> Dimmed:
+    raise WeightsMissingError("weightless needs a weights file; give one with --checkpoint weightless=FILE")
