@@ -9,11 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchbed.errors import CheckpointError
-from benchbed.weights import fit_report
-
 from .folding import fold_batch_norms
 from .fused_convolution import FusedConvolution
+from .released import bare, fill
 
 CROP_SIZE = 160
 
@@ -31,16 +29,8 @@ def load_network(tensors: Mapping[str, Tensor]) -> nn.Module:
     # On the meta device nothing is allocated or drawn at random: every value comes from the file.
     with torch.device("meta"):
         network = InceptionResnetV1(pretrained=None)
-    given = {name: tensor for name, tensor in tensors.items() if not name.startswith("logits.")}
-    complaint = fit_report(
-        {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()},
-        {name: tuple(tensor.shape) for name, tensor in given.items()},
-        name="the FaceNet embedding (InceptionResnetV1)",
-    )
-    if complaint:
-        raise CheckpointError(complaint)
-    network.load_state_dict(given, assign=True)
-    return network.requires_grad_(False).eval()
+    given = bare(tensors, without=("logits.",))
+    return fill(network, given, name="the FaceNet embedding (InceptionResnetV1)")
 
 
 class FrozenInceptionResnet(nn.Module):

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchbed.errors import CheckpointError
-from benchbed.weights import fit_report
+from .released import fill
 
 LANDMARKS = 68
 STACKS = 4
@@ -129,17 +128,4 @@ def load_fan(tensors: Mapping[str, Tensor]) -> FaceAlignmentNetwork:
     # On the meta device nothing is allocated or drawn at random: every value comes from the file.
     with torch.device("meta"):
         network = FaceAlignmentNetwork()
-    expected = network.state_dict()
-    given = dict(tensors)
-    for name in expected:
-        if name.endswith("num_batches_tracked"):
-            given.setdefault(name, torch.zeros((), dtype=torch.int64))
-    complaint = fit_report(
-        {name: tuple(tensor.shape) for name, tensor in expected.items()},
-        {name: tuple(tensor.shape) for name, tensor in given.items()},
-        name="the landmark network FAN-4",
-    )
-    if complaint:
-        raise CheckpointError(complaint)
-    network.load_state_dict(given, assign=True)
-    return network.requires_grad_(False).eval()
+    return fill(network, tensors, name="the landmark network FAN-4")

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from benchbed.errors import BenchbedError, CheckpointError
+from benchbed.errors import BenchbedError
 from benchbed.interfaces.evaluator import PooledFeatures
-from benchbed.weights import find_weights, fit_report, load_tensors, sha256_of
+from benchbed.weights import find_weights, load_tensors, sha256_of
 
 from .folding import fold_batch_norms
+from .released import bare, fill
 from .resizing import RESIZES
 from .winograd import quicken
 
@@ -90,21 +91,7 @@ def load_network(tensors: Mapping[str, Tensor]) -> nn.Module:
     Raises:
         CheckpointError: a tensor is missing, unexpected or misshapen.
     """
-    network = _network()
-    expected = network.state_dict()
-    given = {name: tensor for name, tensor in tensors.items() if not name.startswith("fc.")}
-    for name in expected:
-        if name.endswith("num_batches_tracked"):
-            given.setdefault(name, torch.zeros((), dtype=torch.int64))
-    complaint = fit_report(
-        {name: tuple(tensor.shape) for name, tensor in expected.items()},
-        {name: tuple(tensor.shape) for name, tensor in given.items()},
-        name="the FID Inception",
-    )
-    if complaint:
-        raise CheckpointError(complaint)
-    network.load_state_dict(given, assign=True)
-    return network.requires_grad_(False).eval()
+    return fill(_network(), bare(tensors, without=("fc.",)), name="the FID Inception")
 
 
 def _network() -> nn.Module:

@@ -16,7 +16,7 @@ from benchbed.interfaces.evaluator import KeypointFeatures
 from benchbed.weights import find_checked, load_tensors
 
 from .folding import fold_batch_norms
-from .osnet import bare, fill
+from .released import bare, fill
 
 if TYPE_CHECKING:
     from torchvision.models.detection import KeypointRCNN

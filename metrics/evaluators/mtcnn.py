@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from benchbed.errors import CheckpointError
-from benchbed.weights import fit_report, load_tensors, sha256_of
+from benchbed.weights import load_tensors, sha256_of
+
+from .released import fill
 
 # Raised whenever the same frames would give other boxes.
 PREPROCESSING = 1
@@ -131,17 +133,9 @@ def load_mtcnn(device: torch.device | str) -> Mtcnn:
         # The library's own loading would accept any pickle; built empty, the file is read as tensors only.
         with torch.device("meta"):
             network = kind(pretrained=False)
-        tensors = load_tensors(path).tensors
-        complaint = fit_report(
-            {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()},
-            {key: tuple(tensor.shape) for key, tensor in tensors.items()},
-            name=f"the face detector's {name}",
-        )
-        if complaint:
-            raise CheckpointError(complaint)
-        network.load_state_dict(tensors, assign=True)
+        fill(network, load_tensors(path).tensors, name=f"the face detector's {name}")
         # Pooling is several times quicker on the CPU with the channels of a pixel side by side.
-        networks.append(network.requires_grad_(False).eval().to(device, memory_format=torch.channels_last))
+        networks.append(network.to(device, memory_format=torch.channels_last))
     return Mtcnn(*networks)
 
 

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchbed.errors import CheckpointError
-from benchbed.weights import fit_report
+from .released import fill
 
 INPUT_SIZE = 96
 
@@ -72,15 +71,7 @@ def load_network(tensors: Mapping[str, Tensor]) -> OpenfaceNetwork:
     # On the meta device nothing is allocated or drawn at random: every value comes from the file.
     with torch.device("meta"):
         network = OpenfaceNetwork()
-    complaint = fit_report(
-        {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()},
-        {name: tuple(tensor.shape) for name, tensor in tensors.items()},
-        name="OpenFace nn4.small2",
-    )
-    if complaint:
-        raise CheckpointError(complaint)
-    network.load_state_dict(dict(tensors), assign=True)
-    return network.requires_grad_(False).eval()
+    return fill(network, tensors, name="OpenFace nn4.small2")
 
 
 class CrossChannelNorm(nn.Module):

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchbed.errors import CheckpointError
-from benchbed.weights import fit_report
+from .released import bare, fill
 
 STRIDE = 8
 HEAT_MAPS = 19
@@ -22,7 +21,6 @@ PROBE_CELLS = 2
 # Output channels of the 3x3 convolutions, `None` for 2x2 max pooling: VGG-19 up to conv4_2, then the two CPM layers.
 TRUNK = (64, 64, None, 128, 128, None, 256, 256, 256, 256, None, 512, 512, 256, FEATURES)
 # What data-parallel training and saving with the training state put in front of every name.
-PREFIXES = ("state_dict.", "module.")
 
 Maps = tuple[Tensor, Tensor]
 
@@ -82,18 +80,7 @@ def load_network(tensors: Mapping[str, Tensor]) -> PoseNetwork:
     # On the meta device nothing is allocated or drawn at random: every value comes from the file.
     with torch.device("meta"):
         network = PoseNetwork()
-    given = dict(tensors)
-    for prefix in PREFIXES:
-        given = {name.removeprefix(prefix): tensor for name, tensor in given.items()}
-    complaint = fit_report(
-        {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()},
-        {name: tuple(tensor.shape) for name, tensor in given.items()},
-        name="the 18-point OpenPose network",
-    )
-    if complaint:
-        raise CheckpointError(complaint)
-    network.load_state_dict(given, assign=True)
-    return network.requires_grad_(False).eval()
+    return fill(network, bare(tensors), name="the 18-point OpenPose network")
 
 
 def _trunk() -> nn.Sequential:

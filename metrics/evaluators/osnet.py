@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchbed.errors import CheckpointError
-from benchbed.weights import fit_report
+from .released import bare, fill
 
 CHANNELS = (64, 256, 384, 512)
 EMBEDDING = 512
@@ -130,38 +129,4 @@ def load_osnet(tensors: Mapping[str, Tensor]) -> OSNet:
     # On the meta device nothing is allocated or drawn at random: every value comes from the file.
     with torch.device("meta"):
         network = OSNet()
-    given = {name: tensor for name, tensor in bare(tensors).items() if not name.startswith("classifier.")}
-    fill(network, given, name="OSNet x1.0")
-    return network
-
-
-def bare(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors under the network's own names: without what training scripts put in front or beside them."""
-    if any(name.startswith("state_dict.") for name in tensors):
-        tensors = {
-            name.removeprefix("state_dict."): tensor
-            for name, tensor in tensors.items()
-            if name.startswith("state_dict.")
-        }
-    return {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
-
-
-def fill(network: nn.Module, given: dict[str, Tensor], *, name: str) -> None:
-    """Put tensors into a network built on the meta device, frozen and in eval mode.
-
-    Raises:
-        CheckpointError: a tensor is missing, unexpected or misshapen; absent step counters are taken as zero.
-    """
-    expected = network.state_dict()
-    for key in expected:
-        if key.endswith("num_batches_tracked"):
-            given.setdefault(key, torch.zeros((), dtype=torch.int64))
-    complaint = fit_report(
-        {key: tuple(tensor.shape) for key, tensor in expected.items()},
-        {key: tuple(tensor.shape) for key, tensor in given.items()},
-        name=name,
-    )
-    if complaint:
-        raise CheckpointError(complaint)
-    network.load_state_dict(given, assign=True)
-    network.requires_grad_(False).eval()
+    return fill(network, bare(tensors, without=("classifier.",)), name="OSNet x1.0")

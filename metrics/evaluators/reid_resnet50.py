@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from benchbed.errors import BenchbedError
 from benchbed.weights import find_checked, load_tensors
 
-from .osnet import bare, fill
 from .person_identity import Input, PersonIdentityEvaluator, quickened
+from .released import bare, fill
 
 # Raised whenever the same weights and frames would give other features.
 PREPROCESSING = 1
@@ -103,12 +103,7 @@ def load_reid_resnet50(tensors: Mapping[str, Tensor], *, mode: str) -> ReidResNe
     # On the meta device nothing is allocated or drawn at random: every value comes from the file.
     with torch.device("meta"):
         network = ReidResNet50()
-    given = {
-        name: tensor
-        for name, tensor in bare(tensors).items()
-        if not name.startswith(("classifier.", "model.fc."))
-    }
-    fill(network, given, name="the re-identification ResNet-50")
+    fill(network, bare(tensors, without=("classifier.", "model.fc.")), name="the re-identification ResNet-50")
     if mode == "train":
         _normalise_each_image(network)
     return network

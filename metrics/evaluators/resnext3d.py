@@ -9,12 +9,12 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from benchbed.errors import CheckpointError
 from benchbed.frames import to_uint8
 from benchbed.interfaces.evaluator import SegmentFeatures
-from benchbed.weights import find_weights, fit_report, load_tensors, sha256_of
+from benchbed.weights import find_weights, load_tensors, sha256_of
 
 from .folding import fold_batch_norms
+from .released import bare, fill
 
 # Raised whenever the same weights and frames would give other features.
 PREPROCESSING = 1
@@ -152,18 +152,4 @@ def load_network(tensors: Mapping[str, Tensor]) -> nn.Module:
     # On the meta device nothing is allocated or drawn at random: every value comes from the file.
     with torch.device("meta"):
         network = ResNeXt3D()
-    names = {name: name.removeprefix("state_dict.").removeprefix("module.") for name in tensors}
-    given = {own: tensors[name] for name, own in names.items() if not own.startswith("fc.")}
-    expected = network.state_dict()
-    for name in expected:
-        if name.endswith("num_batches_tracked"):
-            given.setdefault(name, torch.zeros((), dtype=torch.int64))
-    complaint = fit_report(
-        {name: tuple(tensor.shape) for name, tensor in expected.items()},
-        {name: tuple(tensor.shape) for name, tensor in given.items()},
-        name="the 3-D ResNeXt-101",
-    )
-    if complaint:
-        raise CheckpointError(complaint)
-    network.load_state_dict(given, assign=True)
-    return network.requires_grad_(False).eval()
+    return fill(network, bare(tensors, without=("fc.",)), name="the 3-D ResNeXt-101")

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchbed.errors import CheckpointError
-from benchbed.weights import fit_report
+from .released import fill
 
 # Frames per pass, chosen by measurement (tests/bench/test_landmark_speed.py): on one core single frames are
 # fastest, four at once take 2 to 13 % longer. For a GPU it is a guess by memory, not measured.
@@ -224,12 +223,4 @@ def load_s3fd(tensors: Mapping[str, Tensor]) -> FaceDetectionNetwork:
     # On the meta device nothing is allocated or drawn at random: every value comes from the file.
     with torch.device("meta"):
         network = FaceDetectionNetwork()
-    complaint = fit_report(
-        {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()},
-        {name: tuple(tensor.shape) for name, tensor in tensors.items()},
-        name="the face detector S3FD",
-    )
-    if complaint:
-        raise CheckpointError(complaint)
-    network.load_state_dict(dict(tensors), assign=True)
-    return network.requires_grad_(False).eval()
+    return fill(network, tensors, name="the face detector S3FD")
