@@ -14,7 +14,8 @@ def antialias_kernel(scale: float) -> Tensor:
     """
     sigma = (1 / scale - 1) / 2
     half = round(4 * sigma)
-    offsets = torch.arange(2 * half + 1, dtype=torch.float32) - half
+    # A constant: networks built on the meta device, to learn their shapes, need no arithmetic there (seconds to start).
+    offsets = torch.arange(2 * half + 1, dtype=torch.float32, device="cpu") - half
     profile = torch.exp(-(offsets**2) / (2 * sigma**2))
     kernel = torch.outer(profile, profile)
     return kernel / kernel.sum()

@@ -1,18 +1,35 @@
-"""Convolution blocks with batch normalisation: same size, down, up, residual."""
+"""Convolution blocks with normalisation: same size, down, up, residual."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 import torch.nn.functional as functional
 from torch import Tensor, nn
+
+# Channels -> a normalisation of that many.
+Norm = Callable[[int], nn.Module]
+instance_norm: Norm = partial(nn.InstanceNorm2d, affine=True)
+# Channels in, channels out, kernel size and, by name, padding -> a convolution of frames.
+Convolution = Callable[..., nn.Module]
 
 
 class SameBlock(nn.Module):
     """Convolution, normalisation, ReLU; `(B, in, H, W)` -> `(B, out, H, W)`."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel_size: int = 3) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 3,
+        *,
+        norm: Norm = nn.BatchNorm2d,
+        convolution: Convolution = nn.Conv2d,
+    ) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
-        self.norm = nn.BatchNorm2d(out_channels)
+        self.conv = convolution(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
+        self.norm = norm(out_channels)
 
     def forward(self, features: Tensor) -> Tensor:
         return functional.relu(self.norm(self.conv(features)))
@@ -35,13 +52,15 @@ class UpBlock(SameBlock):
 class ResidualBlock(nn.Module):
     """Pre-activation residual block of two 3x3 convolutions; keeps `(B, C, H, W)`."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(
+        self, channels: int, *, norm: Norm = nn.BatchNorm2d, convolution: Convolution = nn.Conv2d
+    ) -> None:
         super().__init__()
         # Declared in the order of the published state dict, not in the order of use.
-        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.norm1 = nn.BatchNorm2d(channels)
-        self.norm2 = nn.BatchNorm2d(channels)
+        self.conv1 = convolution(channels, channels, 3, padding=1)
+        self.conv2 = convolution(channels, channels, 3, padding=1)
+        self.norm1 = norm(channels)
+        self.norm2 = norm(channels)
 
     def forward(self, features: Tensor) -> Tensor:
         inner = self.conv1(functional.relu(self.norm1(features)))

@@ -12,8 +12,9 @@ class Keypoints:
     """Key points of a batch of images, each with the linear part of the motion around it.
 
     Args:
-        value: `(B, K, 2)`, (x, y) in [-1, 1], corner pixel centres at exactly -1 and 1.
-        jacobian: `(B, K, 2, 2)`, rows = output coordinate; None for methods of zero order.
+        value: `(B, K, 2)`, (x, y) in [-1, 1], corner pixel centres at exactly -1 and 1; `(B, K, 3)`, (x, y, z),
+            for methods whose key points lie in space.
+        jacobian: `(B, K, 2, 2)` (in space `(B, K, 3, 3)`), rows = output coordinate; None for methods of zero order.
     """
 
     value: Tensor
@@ -22,6 +23,13 @@ class Keypoints:
     def detach(self) -> Keypoints:
         """The same points, cut off from the gradient."""
         return Keypoints(self.value.detach(), None if self.jacobian is None else self.jacobian.detach())
+
+    def expand(self, count: int) -> Keypoints:
+        """Points of one image seen as those of `count`, without copying."""
+        return Keypoints(
+            self.value.expand(count, -1, -1),
+            None if self.jacobian is None else self.jacobian.expand(count, -1, -1, -1),
+        )
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
+from .convolution import Convolution
 from .gaussians import gaussian_maps
 
 
@@ -25,7 +26,7 @@ class PatchScores:
     scores: Tensor
 
 
-def _normalised(convolution: nn.Conv2d, spectral: bool) -> nn.Module:
+def _normalised(convolution: nn.Module, spectral: bool) -> nn.Module:
     # The hook-based variant: its names (weight_orig, weight_u, weight_v) are those of published checkpoints.
     return nn.utils.spectral_norm(convolution) if spectral else convolution
 
@@ -33,14 +34,21 @@ def _normalised(convolution: nn.Conv2d, spectral: bool) -> nn.Module:
 class PatchBlock(nn.Module):
     """Convolution 4x4 without padding, instance normalisation, leaky ReLU, 2x2 mean.
 
-    The first block has no normalisation, the last one no mean.
+    A discriminator's first block has no normalisation, its last one usually no mean.
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, *, norm: bool, pool: bool, spectral: bool
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        norm: bool,
+        pool: bool,
+        spectral: bool,
+        convolution: Convolution = nn.Conv2d,
     ) -> None:
         super().__init__()
-        self.conv = _normalised(nn.Conv2d(in_channels, out_channels, 4), spectral)
+        self.conv = _normalised(convolution(in_channels, out_channels, 4), spectral)
         self.norm = nn.InstanceNorm2d(out_channels, affine=True) if norm else None
         self.pool = pool
 

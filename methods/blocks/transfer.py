@@ -13,17 +13,17 @@ from .motion import Keypoints
 
 
 def hull_area(points: np.ndarray) -> float:
-    """Area of the convex hull of points `(K, 2)`, in the points' squared unit.
+    """Area of the convex hull of points `(K, 2)`, in the points' squared unit; its volume for points `(K, 3)`.
 
     Raises:
-        BenchbedError: fewer than three points, all on one line, or not finite.
+        BenchbedError: too few points, all on one line (in one plane), or not finite.
     """
     try:
         return float(ConvexHull(points).volume)
     except (QhullError, ValueError) as error:
         raise BenchbedError(
-            f"the convex hull of {len(points)} key points has no area (too few, on one line, or not finite); "
-            "transfer without adapting the movement scale"
+            f"the convex hull of {len(points)} key points has no area or volume (too few, on one line or plane, or "
+            "not finite); transfer without adapting the movement scale"
         ) from error
 
 
@@ -31,7 +31,8 @@ def movement_scale(source: Tensor, initial: Tensor) -> float:
     """How much larger the source object is than the driving one: ratio of square roots of hull areas.
 
     Args:
-        source, initial: `(B, K, 2)`; the first element of the batch decides, as published.
+        source, initial: `(B, K, 2)`, or `(B, K, 3)`, whose volumes have a square root taken all the same, as
+            published; the first element of the batch decides, as published.
     """
     areas = [hull_area(points[0].detach().double().cpu().numpy()) for points in (source, initial)]
     return float(np.sqrt(areas[0]) / np.sqrt(areas[1]))

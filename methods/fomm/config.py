@@ -10,51 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from benchbed.errors import BenchbedError
-
-
-@dataclass(frozen=True)
-class KeypointDetectorConfig:
-    """The key-point detector: image -> K key points and K (or one shared map of) jacobians."""
-
-    num_kp: int
-    num_channels: int
-    block_expansion: int
-    max_features: int
-    num_blocks: int
-    temperature: float
-    scale_factor: float = 1.0
-    estimate_jacobian: bool = False
-    single_jacobian_map: bool = False
-    pad: int = 0
-
-
-@dataclass(frozen=True)
-class DenseMotionConfig:
-    """The dense motion network: source and two sets of key points -> dense motion and occlusion."""
-
-    num_kp: int
-    num_channels: int
-    block_expansion: int
-    max_features: int
-    num_blocks: int
-    scale_factor: float = 1.0
-    kp_variance: float = 0.01
-    estimate_occlusion_map: bool = False
-    align_corners: bool = False
-
-
-@dataclass(frozen=True)
-class GeneratorConfig:
-    """The generator: warped and inpainted source features -> image."""
-
-    num_channels: int
-    block_expansion: int
-    max_features: int
-    num_down_blocks: int
-    num_bottleneck_blocks: int
-    dense_motion: DenseMotionConfig
-    align_corners: bool = False
+from ..blocks.configurations import reading, resolution
+from ..blocks.first_order_config import (
+    GeneratorConfig,
+    KeypointDetectorConfig,
+    TransferConfig,
+    detector_config,
+    generator_config,
+)
 
 
 @dataclass(frozen=True)
@@ -69,15 +32,6 @@ class DiscriminatorConfig:
     spectral_norm: bool = False
     num_kp: int = 0
     kp_variance: float = 0.01
-
-
-@dataclass(frozen=True)
-class TransferConfig:
-    """Relative transfer at test time; the three switches of the published animation configuration."""
-
-    relative_movement: bool = True
-    relative_jacobian: bool = True
-    adapt_movement_scale: bool = False
 
 
 @dataclass(frozen=True)
@@ -147,24 +101,22 @@ def fomm_config(published: Mapping[str, Any]) -> FommConfig:
     Raises:
         BenchbedError: a needed word is missing, unknown or its value is of the wrong kind.
     """
-    try:
-        return _read(published)
-    except KeyError as error:
-        raise BenchbedError(f"the FOMM configuration lacks {error}; give every published word") from error
-    except (TypeError, ValueError, AttributeError) as error:
-        raise BenchbedError(f"the FOMM configuration cannot be read: {error}") from error
+    return reading("FOMM", _read, published)
 
 
 def _read(published: Mapping[str, Any]) -> FommConfig:
     model = published["model_params"]
     common = model["common_params"]
+    detector, generator = model.get("kp_detector_params"), model.get("generator_params")
     align_corners = bool(published.get("align_corners", False))
     training = published.get("train_params", {})
     transform = training.get("transform_params")
     normalization = published.get("animate_params", {}).get("normalization_params", {})
     return FommConfig(
-        keypoint_detector=_detector(common, model.get("kp_detector_params")),
-        generator=_generator(common, model.get("generator_params"), align_corners),
+        keypoint_detector=None if detector is None else detector_config(common, detector),
+        generator=None
+        if generator is None
+        else generator_config(common, generator, align_corners=align_corners),
         discriminator=_discriminator(common, model.get("discriminator_params")),
         transform=None if transform is None else WarpConfig(**transform),
         transfer=TransferConfig(
@@ -174,31 +126,8 @@ def _read(published: Mapping[str, Any]) -> FommConfig:
         ),
         training=_training(training, published["dataset_params"]) if "num_epochs" in training else None,
         align_corners=align_corners,
-        resolution=_resolution(published),
+        resolution=resolution(published),
     )
-
-
-def _detector(common: Mapping[str, Any], own: Mapping[str, Any] | None) -> KeypointDetectorConfig | None:
-    return None if own is None else KeypointDetectorConfig(**{**common, **own})
-
-
-def _generator(
-    common: Mapping[str, Any], own: Mapping[str, Any] | None, align_corners: bool
-) -> GeneratorConfig | None:
-    if own is None:
-        return None
-    rest = dict(own)
-    dense = rest.pop("dense_motion_params")
-    occlusion = rest.pop("estimate_occlusion_map", False)
-    channels = common["num_channels"]
-    motion = DenseMotionConfig(
-        num_kp=common["num_kp"],
-        num_channels=channels,
-        estimate_occlusion_map=occlusion,
-        align_corners=align_corners,
-        **dense,
-    )
-    return GeneratorConfig(num_channels=channels, dense_motion=motion, align_corners=align_corners, **rest)
 
 
 def _discriminator(common: Mapping[str, Any], own: Mapping[str, Any] | None) -> DiscriminatorConfig | None:
@@ -241,11 +170,3 @@ def _training(own: Mapping[str, Any], dataset: Mapping[str, Any]) -> TrainingCon
         time_flip=flip.get("time_flip", False),
         jitter=(brightness, contrast, saturation, hue),
     )
-
-
-def _resolution(published: Mapping[str, Any]) -> tuple[int, int] | None:
-    given = published.get("resolution")
-    if given is None:
-        shape = published.get("dataset_params", {}).get("frame_shape")
-        return None if shape is None else (int(shape[0]), int(shape[1]))
-    return (given, given) if isinstance(given, int) else (int(given[0]), int(given[1]))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from benchbed.errors import BenchbedError
 
 from ..blocks.convolution import ResidualBlock
-from .generator import OcclusionAwareGenerator
+from ..blocks.first_order import OcclusionAwareGenerator
 
 # relu(x) - relu(-x) = x, so two channels per colour carry it through the rectifier. Colours of drawn figures have
 # a standard deviation near 0.2, and the sigmoid's slope at 0.5 is 1/4: a gain of 0.2 * 4 gives the colour back.
@@ -34,7 +34,7 @@ def start_as_copier(generator: OcclusionAwareGenerator) -> None:
         raise BenchbedError(
             "a generator with down-sampling blocks cannot start as a copier; set num_down_blocks to 0"
         )
-    first, final = generator.first.conv, generator.final
+    first, final = cast(nn.Conv2d, generator.first.conv), generator.final
     colours, centre = final.out_channels, final.kernel_size[0] // 2
     final.weight.mul_(0.1)
     nn.init.zeros_(_bias(final))
@@ -45,8 +45,9 @@ def start_as_copier(generator: OcclusionAwareGenerator) -> None:
             final.weight[:, channel] = 0
             final.weight[colour, channel, centre, centre] = sign * GAIN
     for block in cast(Iterable[ResidualBlock], generator.bottleneck):
-        nn.init.zeros_(block.conv2.weight)
-        nn.init.zeros_(_bias(block.conv2))
+        last = cast(nn.Conv2d, block.conv2)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(_bias(last))
     motion = generator.dense_motion_network
     _bias(motion.mask)[0] += KEEP_LOGIT
     if motion.occlusion is not None:

@@ -1,4 +1,4 @@
-"""FOMM's training losses: perceptual, equivariance, adversarial, feature matching.
+"""FOMM's training losses beside equivariance: perceptual, adversarial, feature matching.
 
 Every function returns a scalar; none applies a weight that is not an argument.
 """
@@ -12,10 +12,7 @@ from torch import Tensor
 
 from benchbed.errors import BenchbedError
 
-from ..blocks.linear_maps import inverse, product
-from ..blocks.motion import Keypoints
 from ..blocks.patch_discriminator import PatchScores
-from ..blocks.transforms import ThinPlateWarp
 
 FeatureNetwork = Callable[[Tensor], Sequence[Tensor]]
 
@@ -57,28 +54,6 @@ def perceptual_loss(
                 difference = difference / real_tap.abs().mean().clamp_min(1e-6)
             total = total + weight * difference
     return total
-
-
-def equivariance_value_loss(warp: ThinPlateWarp, driving: Keypoints, transformed: Keypoints) -> Tensor:
-    """Mean |p - w(p')|: points found on the warped frame must map to those found on the frame.
-
-    Source: FOMM, equation 9.
-    """
-    return (driving.value - warp.points(transformed.value)).abs().mean()
-
-
-def equivariance_jacobian_loss(warp: ThinPlateWarp, driving: Keypoints, transformed: Keypoints) -> Tensor:
-    """Mean |1 - J^-1 (Dw J')|, the same for the local affine motion.
-
-    Source: FOMM, equation 11.
-    """
-    if driving.jacobian is None or transformed.jacobian is None:
-        raise BenchbedError(
-            "the equivariance of jacobians needs jacobians; set its weight to 0 or estimate_jacobian"
-        )
-    moved = product(warp.derivative(transformed.value), transformed.jacobian)
-    identity = torch.eye(2, dtype=moved.dtype, device=moved.device)
-    return (identity - product(inverse(driving.jacobian), moved)).abs().mean()
 
 
 def generator_gan_loss(generated: Sequence[PatchScores]) -> Tensor:

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchbed.errors import UnknownNameError
+from ..blocks.configurations import split_options
 
-ALIGNED = "+aligned"
-ADAPTED = "+adapted"
+OPTIONS = ("aligned", "adapted")
 
 OFFICIAL_FILES = {
     "vox-cpk.pth.tar": "vox-256",
@@ -68,16 +67,10 @@ def official(name: str) -> dict[str, Any]:
     Raises:
         UnknownNameError: no such configuration.
     """
-    base, *options = name.split("+")
-    unknown = sorted(set(options) - {ALIGNED[1:], ADAPTED[1:]})
-    if base not in _ROWS or unknown:
-        raise UnknownNameError(
-            f"unknown FOMM configuration '{name}'; known: {', '.join(_ROWS)}, "
-            f"each also with {ALIGNED} or {ADAPTED}"
-        )
+    base, options = split_options("FOMM", name, official_names(), OPTIONS)
     configuration = _published(base)
-    configuration["align_corners"] = ALIGNED[1:] in options
-    configuration["animate_params"]["normalization_params"]["adapt_movement_scale"] = ADAPTED[1:] in options
+    configuration["align_corners"] = "aligned" in options
+    configuration["animate_params"]["normalization_params"]["adapt_movement_scale"] = "adapted" in options
     return configuration
 
 

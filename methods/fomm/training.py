@@ -16,17 +16,16 @@ from benchbed.errors import BenchbedError
 from benchbed.interfaces.training import FramePair, TrainingSchedule
 
 from ..blocks.antialias import ImagePyramid
+from ..blocks.equivariance import equivariance_jacobian_loss, equivariance_value_loss
+from ..blocks.first_order import Generation, OcclusionAwareGenerator
 from ..blocks.motion import Keypoints
 from ..blocks.patch_discriminator import MultiScaleDiscriminator
 from ..blocks.transforms import random_warp
 from .checkpoint import inference_networks
 from .config import DiscriminatorConfig, FommConfig, TrainingConfig, fomm_config
 from .copying import start_as_copier
-from .generator import Generation, OcclusionAwareGenerator
 from .losses import (
     discriminator_gan_loss,
-    equivariance_jacobian_loss,
-    equivariance_value_loss,
     feature_matching_loss,
     generator_gan_loss,
     perceptual_loss,

@@ -1,4 +1,4 @@
-"""Every stage of every fixture becomes a test, and the session ends with a table of the largest errors.
+"""Every stage of every fixture becomes a test; the session ends with a table of the largest errors (tests/conftest.py).
 
 A method joins with one file: `METHOD`, its name in the fixtures, and `STAGES`, kind of stage ->
 callable `(fixture, stage, inputs) -> outputs by role`.
@@ -11,8 +11,6 @@ from pathlib import Path
 import pytest
 
 from .fixtures import DEFAULT_FOLDER, find_fixtures, load_fixture
-
-PROPERTY = "parity"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -36,23 +34,3 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(["fixture_path", "stage_name"], stages)
     else:
         metafunc.parametrize("fixture_path", [pytest.param(path, id=path.stem) for path in paths])
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    rows = [
-        value
-        for reports in (terminalreporter.stats.get("passed", []), terminalreporter.stats.get("failed", []))
-        for report in reports
-        for name, value in getattr(report, "user_properties", [])
-        if name == PROPERTY and report.when == "call"
-    ]
-    if not rows:
-        return
-    terminalreporter.section("parity: largest absolute error per stage")
-    width = max(len(f"{method}/{fixture} {stage}") for method, fixture, stage, *_ in rows)
-    for method, fixture, stage, output, largest, share in rows:
-        label = f"{method}/{fixture} {stage}".ljust(width)
-        verdict = "ok" if share <= 1 else "OUT OF BOUNDS"
-        terminalreporter.write_line(
-            f"{label}  {largest:.2e}  {share:7.1%} of its bound  {verdict}  ({output})"
-        )

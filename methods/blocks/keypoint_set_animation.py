@@ -1,0 +1,284 @@
+"""Animation by a map of the plane per set of key points: the networks and test-time modes TPSMM and CPABMM share."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from benchbed.errors import BenchbedError, CheckpointError
+
+from .background import background_motion
+from .disentanglement import DisentanglementNetwork
+from .inpainting import InpaintingNetwork
+from .keypoint_set_config import KeypointSetConfig
+from .motion import Keypoints
+from .multi_occlusion_motion import MultiOcclusionMotion, MultiOcclusionMotionNetwork
+from .resnet_keypoints import ResNetBackgroundPredictor, ResNetKeypointDetector
+from .transfer import transfer_keypoints
+from .warping_generator import Appearance
+
+TRANSFERS = ("absolute", "relative")
+BACKGROUND, AVD = "bg_predictor", "avd_network"
+LACKABLE = (BACKGROUND, AVD)
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """A source: its image and encoded appearance, itself at the size of the motion, its key points; a batch of one."""
+
+    appearance: Appearance
+    downsampled: Tensor
+    keypoints: Keypoints
+
+
+@dataclass(frozen=True)
+class Generation:
+    """Generated images `(B, C, H, W)` in [0, 1] and the motion they were made with."""
+
+    prediction: Tensor
+    motion: MultiOcclusionMotion
+
+
+def keypoint_set_networks(
+    config: KeypointSetConfig, held: frozenset[str] = frozenset(LACKABLE), *, extra_motions: int = 0
+) -> nn.ModuleDict:
+    """The networks under their checkpoint names, freshly initialised.
+
+    Args:
+        held: which of `LACKABLE` to build, where the configuration describes them.
+        extra_motions: candidate motions besides the background's and one per set.
+    """
+    dense, inpainting, avd = config.dense_motion, config.inpainting, config.disentanglement
+    networks: dict[str, nn.Module] = {
+        "kp_detector": ResNetKeypointDetector(config.num_keypoints),
+        "dense_motion_network": MultiOcclusionMotionNetwork(
+            num_motions=1 + config.num_sets + extra_motions,
+            num_keypoints=config.num_keypoints,
+            num_channels=config.num_channels,
+            block_expansion=dense.block_expansion,
+            max_features=dense.max_features,
+            num_blocks=dense.num_blocks,
+            scale_factor=dense.scale_factor,
+            multi_mask=config.multi_mask,
+        ),
+        "inpainting_network": InpaintingNetwork(
+            num_channels=config.num_channels,
+            block_expansion=inpainting.block_expansion,
+            max_features=inpainting.max_features,
+            num_down_blocks=inpainting.num_down_blocks,
+            multi_mask=config.multi_mask,
+        ),
+    }
+    if BACKGROUND in held and config.background:
+        networks[BACKGROUND] = ResNetBackgroundPredictor()
+    if AVD in held and avd is not None:
+        networks[AVD] = DisentanglementNetwork(
+            size=2 * config.num_keypoints,
+            id_bottle_size=avd.id_bottle_size,
+            pose_bottle_size=avd.pose_bottle_size,
+        )
+    return nn.ModuleDict(networks)
+
+
+class KeypointSetAnimation(nn.Module, ABC):
+    """A method whose motion combines one map of the plane per set of key points.
+
+    Args:
+        name: registered name, for sentences.
+        config: describes the networks and the test-time choices.
+        networks: under their checkpoint names; `bg_predictor` and `avd_network` may be absent.
+        configuration: what the configuration is called.
+        trained_on: name of the dataset the weights were trained on.
+
+    Raises:
+        CheckpointError: the configuration wants a network that is not among them.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        config: KeypointSetConfig,
+        networks: nn.ModuleDict,
+        *,
+        configuration: str = "own",
+        trained_on: str = "unknown",
+    ) -> None:
+        super().__init__()
+        held = dict(networks.items())
+        detector, dense = held["kp_detector"], held["dense_motion_network"]
+        inpainting, background, avd = held["inpainting_network"], held.get(BACKGROUND), held.get(AVD)
+        if not (
+            isinstance(detector, ResNetKeypointDetector)
+            and isinstance(dense, MultiOcclusionMotionNetwork)
+            and isinstance(inpainting, InpaintingNetwork)
+            and isinstance(background, ResNetBackgroundPredictor | None)
+            and isinstance(avd, DisentanglementNetwork | None)
+        ):
+            raise TypeError(
+                f"networks must hold {name}'s kp_detector, dense_motion_network and inpainting_network"
+            )
+        if config.animation.avd and avd is None:
+            raise CheckpointError(
+                f"configuration '{configuration}' animates with the AVD network, which the weights lack; "
+                "leave out +avd or give a file saved after AVD training"
+            )
+        if config.animation.background == "always" and background is None:
+            raise CheckpointError(
+                f"configuration '{configuration}' wants the background's motion predicted, but the weights have "
+                "no background predictor; leave out +background"
+            )
+        self.name = name
+        self.kp_detector = detector
+        self.dense_motion_network = dense
+        self.inpainting_network = inpainting
+        self.bg_predictor = background
+        self.avd_network = avd
+        self.config = config
+        self.resolution = config.resolution
+        self.trained_on = trained_on
+        self.conventions = {
+            "configuration": configuration,
+            "align_corners": "true",
+            "absolute_pose": "avd" if config.animation.avd else "driving",
+            "absolute_background": "predicted" if self.predicts_background("absolute") else "still",
+            "relative_background": "predicted" if self.predicts_background("relative") else "still",
+            "adapt_movement_scale": "true",
+        }
+
+    @abstractmethod
+    def set_motions(self, source: Keypoints, driving: Keypoints, size: tuple[int, int]) -> Tensor:
+        """Where every pixel comes from under the maps fitted to the sets, `(B, M - 1, *size, 2)`."""
+
+    def predicts_background(self, transfer: str) -> bool:
+        """Whether a transfer predicts the background's motion; otherwise it stands still."""
+        use = self.config.animation.background
+        if self.bg_predictor is None or use == "never":
+            return False
+        return use == "always" or (transfer == "absolute" and not self.config.animation.avd)
+
+    def keypoints(self, frames: Tensor) -> Keypoints:
+        """The key points of frames `(B, 3, H, W)`."""
+        return self.kp_detector(frames)
+
+    @torch.no_grad()
+    def encode(self, source: Tensor, references: Tensor | None = None) -> Encoding:
+        """Appearance and key points of a source `(1, 3, H, W)` in [0, 1]; further views are not used.
+
+        Raises:
+            BenchbedError: the size is not one the networks can halve as often as they need to.
+        """
+        self._check_size(source)
+        return Encoding(
+            self.inpainting_network.look(source),
+            self.dense_motion_network.downsample(source),
+            self.keypoints(source),
+        )
+
+    @torch.no_grad()
+    def animate(
+        self,
+        encoding: Encoding,
+        driving: Tensor,
+        *,
+        initial_driving: Tensor | None = None,
+        transfer: str = "absolute",
+    ) -> Tensor:
+        """The source in the poses of the driving frames; see `benchbed.interfaces.method.Method`.
+
+        Raises:
+            BenchbedError: unknown transfer, or relative transfer without its initial frame.
+        """
+        keypoints = self.driving_keypoints(
+            encoding, driving, initial_driving=initial_driving, transfer=transfer
+        )
+        background = None
+        if self.bg_predictor is not None and self.predicts_background(transfer):
+            background = self.bg_predictor(encoding.appearance.expand(len(driving)).image, driving)
+        return self.generate(encoding, keypoints, background).prediction
+
+    def driving_keypoints(
+        self,
+        encoding: Encoding,
+        driving: Tensor,
+        *,
+        initial_driving: Tensor | None = None,
+        transfer: str = "absolute",
+    ) -> Keypoints:
+        """The key points handed to the dense motion network, one set of sets per driving frame."""
+        if transfer not in TRANSFERS:
+            raise BenchbedError(
+                f"unknown transfer '{transfer}' for {self.name}; known: {', '.join(TRANSFERS)}"
+            )
+        relative = transfer == "relative"
+        if relative and initial_driving is None:
+            raise BenchbedError(
+                "relative transfer needs the first frame of the driving clip; give initial_driving"
+            )
+        self._check_size(driving)
+        keypoints = self.keypoints(driving)
+        if not relative and self.config.animation.avd:
+            return self.posed(encoding.keypoints, keypoints)
+        return transfer_keypoints(
+            encoding.keypoints,
+            keypoints,
+            self.keypoints(initial_driving) if initial_driving is not None and relative else None,
+            relative=relative,
+            adapt_movement_scale=True,
+        )
+
+    def posed(self, source: Keypoints, driving: Keypoints) -> Keypoints:
+        """The source's key points in the pose of the driving ones, as the AVD network has them.
+
+        Raises:
+            BenchbedError: the weights hold no AVD network.
+        """
+        if self.avd_network is None:
+            raise BenchbedError(f"these weights of {self.name} hold no AVD network; leave out +avd")
+        identity = source.value.flatten(1).expand(len(driving.value), -1)
+        return Keypoints(self.avd_network(identity, driving.value.flatten(1)).float().unflatten(1, (-1, 2)))
+
+    def generate(
+        self, encoding: Encoding, keypoints: Keypoints, background: Tensor | None = None
+    ) -> Generation:
+        """The source with given driving key points, `(N, P, 2)`, and motion of the background, `(N, 3, 3)`."""
+        count = len(keypoints.value)
+        motion = self.move(
+            encoding.downsampled.expand(count, -1, -1, -1),
+            Keypoints(encoding.keypoints.value.expand(count, -1, -1)),
+            keypoints,
+            background,
+        )
+        appearance = encoding.appearance.expand(count)
+        return Generation(
+            self.inpainting_network.paint(appearance, motion.deformation, motion.occlusion_maps), motion
+        )
+
+    def move(
+        self, downsampled: Tensor, source: Keypoints, driving: Keypoints, background: Tensor | None = None
+    ) -> MultiOcclusionMotion:
+        """Dense motion of B sources, already at the size of the motion, to B sets of driving key points."""
+        height, width = downsampled.shape[2:]
+        still = background_motion(background, height, width, like=driving.value)
+        maps = self.set_motions(source, driving, (height, width))
+        motions = torch.cat((still.expand(len(maps), -1, -1, -1).unsqueeze(1), maps), dim=1)
+        return self.dense_motion_network(downsampled, source, driving, motions)
+
+    def _check_size(self, frames: Tensor) -> None:
+        multiple = size_multiple(self.config)
+        height, width = frames.shape[2:]
+        # A normalisation over the pixels of a map needs more than one of them.
+        if height % multiple or width % multiple or height == width == multiple:
+            raise BenchbedError(
+                f"{self.name} cannot work on frames of {width}x{height} pixels; both sides must be multiples of "
+                f"{multiple}, one of them larger than {multiple}, in this configuration"
+            )
+
+
+def size_multiple(config: KeypointSetConfig) -> int:
+    """Both sides of every frame must be multiples of this many pixels, and one of them larger."""
+    dense = config.dense_motion
+    return math.lcm(round(2**dense.num_blocks / dense.scale_factor), 2**config.inpainting.num_down_blocks)

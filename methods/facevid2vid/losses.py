@@ -1,0 +1,72 @@
+"""Face-vid2vid's training losses on key points, head pose and adversarial scores.
+
+Every function returns a scalar; none applies a weight.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..blocks.equivariance import PointMap, equivariance_value_loss
+from ..blocks.motion import Keypoints
+from .pose import HeadPose, degrees
+
+NEAR = 0.1
+MEAN_DEPTH = 0.33
+EPSILON = 1e-6
+
+
+def equivariance_loss(warp: PointMap, driving: Keypoints, transformed: Keypoints) -> Tensor:
+    """Mean |p - w(p')| of key points in space, seen in the image plane.
+
+    Source: face-vid2vid, section 3.4.
+    """
+    return equivariance_value_loss(warp, _flat(driving), _flat(transformed))
+
+
+def _flat(keypoints: Keypoints) -> Keypoints:
+    return Keypoints(keypoints.value[..., :2])
+
+
+def keypoint_prior_loss(keypoints: Keypoints) -> Tensor:
+    """Cost of points closer than the square root of 0.1 to each other, and of a mean depth other than 0.33.
+
+    All ordered pairs count, each point with itself included, as published.
+
+    Source: face-vid2vid, section 3.4; the numbers are the unofficial implementation's.
+    """
+    value = keypoints.value
+    squared = (value.unsqueeze(2) - value.unsqueeze(1) + EPSILON).square().sum(-1)  # (B, K, K)
+    crowding = (NEAR - squared).clamp_min(0).mean(0).sum()
+    return crowding + (value[..., 2].mean(-1) - MEAN_DEPTH).abs().mean()
+
+
+def head_pose_loss(estimated: HeadPose, yaw: Tensor, pitch: Tensor, roll: Tensor) -> Tensor:
+    """Sum over angles of the mean |degrees estimated - degrees of a teacher|.
+
+    Args:
+        yaw, pitch, roll: the teacher's logits, `(B, bins)`.
+
+    Source: face-vid2vid, section 3.4.
+    """
+    pairs = ((estimated.yaw, yaw), (estimated.pitch, pitch), (estimated.roll, roll))
+    return torch.stack([(degrees(own) - degrees(teacher)).abs().mean() for own, teacher in pairs]).sum()
+
+
+def expression_loss(estimated: HeadPose) -> Tensor:
+    """Mean over the batch of the L1 norm of what the expression moves the key points by.
+
+    Source: face-vid2vid, section 3.4.
+    """
+    return estimated.expression.abs().sum(dim=(1, 2)).mean()
+
+
+def hinge_discriminator_loss(real: Tensor, generated: Tensor) -> Tensor:
+    """Mean relu(1 - D(real)) + mean relu(1 + D(generated)) of score maps."""
+    return torch.relu(1 - real).mean() + torch.relu(1 + generated).mean()
+
+
+def hinge_generator_loss(generated: Tensor) -> Tensor:
+    """-mean D(generated) of score maps."""
+    return -generated.mean()

@@ -1,0 +1,1 @@
+"""IAPM: Image Animation with Perturbed Masks (Shalev, Wolf, CVPR 2022)."""

@@ -1,0 +1,1 @@
+"""Monkey-Net: Animating Arbitrary Objects via Deep Motion Transfer (Siarohin et al., CVPR 2019)."""

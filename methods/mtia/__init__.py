@@ -1,0 +1,1 @@
+"""MTIA: Motion Transformer for Unsupervised Image Animation (Tao et al., ECCV 2022)."""

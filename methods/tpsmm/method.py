@@ -1,0 +1,86 @@
+"""TPSMM as a method of the bench: a thin-plate spline per set of five key points."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from benchbed.errors import WeightsMissingError
+
+from ..blocks.checkpoints import read_checkpoint
+from ..blocks.keypoint_set_animation import KeypointSetAnimation, keypoint_set_networks
+from ..blocks.keypoint_set_config import POINTS_PER_SET, KeypointSetConfig
+from ..blocks.motion import Keypoints
+from ..blocks.thin_plate import ThinPlateSpline, fit_spline
+from .checkpoint import RELEASES
+from .config import tpsmm_config
+from .official import OFFICIAL_FILES
+
+
+def splines(source: Keypoints, driving: Keypoints) -> ThinPlateSpline:
+    """The splines, `(B, K)` of them, that take each set of driving key points to that of the source.
+
+    Source: TPSMM, section 3.1.
+    """
+    return fit_spline(
+        driving.value.unflatten(1, (-1, POINTS_PER_SET)), source.value.unflatten(1, (-1, POINTS_PER_SET))
+    )
+
+
+class Tpsmm(KeypointSetAnimation):
+    """Thin-Plate Spline Motion Model (Zhao and Zhang, CVPR 2022).
+
+    Args:
+        config: describes the networks and the test-time choices.
+        networks: under their checkpoint names; freshly initialised ones where None.
+        configuration: what the configuration is called.
+        trained_on: name of the dataset the weights were trained on.
+    """
+
+    def __init__(
+        self,
+        config: KeypointSetConfig,
+        networks: nn.ModuleDict | None = None,
+        *,
+        configuration: str = "own",
+        trained_on: str = "unknown",
+    ) -> None:
+        super().__init__(
+            "tpsmm",
+            config,
+            keypoint_set_networks(config) if networks is None else networks,
+            configuration=configuration,
+            trained_on=trained_on,
+        )
+
+    def set_motions(self, source: Keypoints, driving: Keypoints, size: tuple[int, int]) -> Tensor:
+        """Where every pixel comes from under each spline, `(B, K, *size, 2)`."""
+        return splines(source, driving).grid(*size)
+
+
+def build(*, checkpoint: Path | None, configuration: str | None) -> Tpsmm:
+    """TPSMM with the weights of a file, in eval mode on the CPU.
+
+    Args:
+        checkpoint: safetensors of ours or an officially released file.
+        configuration: an official one, optionally with the options of `official`; None reads it from the file.
+
+    Raises:
+        WeightsMissingError: no file is given.
+        CheckpointError: the file does not fit, or is not safe to load.
+        UnknownNameError: no such configuration.
+    """
+    if checkpoint is None:
+        raise WeightsMissingError(
+            "tpsmm needs a weights file and none was given; give an officially released one with "
+            f"--checkpoint tpsmm=FILE ({', '.join(OFFICIAL_FILES)})"
+        )
+    read = read_checkpoint(Path(checkpoint), configuration, RELEASES)
+    method = Tpsmm(
+        tpsmm_config(read.published),
+        read.networks,
+        configuration=read.configuration,
+        trained_on=read.trained_on,
+    )
+    return method.eval()

@@ -1,0 +1,1 @@
+"""X2Face (Wiles et al., ECCV 2018)."""

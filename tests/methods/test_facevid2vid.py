@@ -1,0 +1,377 @@
+"""Face-vid2vid: official configurations, weights files, head pose and free view, batches, transfer, its 3-D blocks."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as functional
+from safetensors.torch import save_file
+from torch import Tensor
+
+from benchbed.errors import BenchbedError, CheckpointError, UnknownNameError, WeightsMissingError
+from benchbed.interfaces.method import Method
+from benchbed.methods.blocks.grids import sample_each, warp
+from benchbed.methods.blocks.linear_maps import inverse, product
+from benchbed.methods.blocks.motion import Keypoints
+from benchbed.methods.blocks.transfer import movement_scale
+from benchbed.methods.blocks.volume_grids import coordinate_volume, expected_point, gaussian_volumes
+from benchbed.methods.blocks.volumetric import VolumeHourglass
+from benchbed.methods.facevid2vid.checkpoint import inference_networks
+from benchbed.methods.facevid2vid.config import facevid2vid_config
+from benchbed.methods.facevid2vid.dense_motion import sparse_motions
+from benchbed.methods.facevid2vid.losses import keypoint_prior_loss
+from benchbed.methods.facevid2vid.method import Facevid2vid, build
+from benchbed.methods.facevid2vid.official import DATASETS, official, official_names
+from benchbed.methods.facevid2vid.pose import HeadPose, View, degrees, posed, rotation
+from benchbed.methods.facevid2vid.spade import SpadeBlock
+
+HOURGLASS = {"block_expansion": 4, "max_features": 8, "num_blocks": 2}
+SMALL: dict[str, Any] = {
+    "resolution": 32,
+    "generator": "original",
+    "model_params": {
+        "common_params": {
+            "num_kp": 5,
+            "image_channel": 3,
+            "feature_channel": 4,
+            "estimate_jacobian": False,
+        },
+        "kp_detector_params": {
+            **HOURGLASS,
+            "temperature": 0.1,
+            "scale_factor": 0.5,
+            "reshape_channel": 24,
+            "reshape_depth": 3,
+        },
+        "he_estimator_params": {"block_expansion": 4, "max_features": 2048, "num_bins": 66},
+        "generator_params": {
+            "block_expansion": 4,
+            "max_features": 8,
+            "num_down_blocks": 2,
+            "reshape_channel": 4,
+            "reshape_depth": 3,
+            "num_resblocks": 1,
+            "estimate_occlusion_map": True,
+            "dense_motion_params": {**HOURGLASS, "reshape_depth": 3, "compress": 2},
+        },
+    },
+}
+
+
+def frames(count: int, size: int = 32, seed: int = 0) -> Tensor:
+    return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(seed))
+
+
+def seeded(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def changed(part: str, **words: Any) -> dict[str, Any]:
+    published = copy.deepcopy(SMALL)
+    published["model_params"][part].update(words)
+    return published
+
+
+@pytest.fixture(scope="module")
+def method() -> Facevid2vid:
+    return small_method()
+
+
+def small_method(published: dict[str, Any] = SMALL) -> Facevid2vid:
+    torch.manual_seed(0)
+    method = Facevid2vid(facevid2vid_config(published)).eval()
+    # Fresh heads give all frames nearly the same pose.
+    with torch.no_grad():
+        for head in (method.he_estimator.fc_roll, method.he_estimator.fc_exp):
+            head.weight.mul_(20)
+    return method
+
+
+def released(path: Path, name: str) -> Path:
+    """A file in the released layout: nested state dicts, optimiser states, an epoch."""
+    with torch.device("meta"):
+        networks = inference_networks(facevid2vid_config(official(name)))
+    # Zeros that share one element: a small file of full-size tensors.
+    content: dict[str, Any] = {
+        network: {
+            key: torch.zeros((), dtype=value.dtype).expand(value.shape)
+            for key, value in module.state_dict().items()
+        }
+        for network, module in networks.items()
+    }
+    content["discriminator"] = {"discs.1.conv.weight": torch.zeros(1)}
+    for network in networks:
+        content[f"optimizer_{network}"] = {"state": {0: {"exp_avg": torch.zeros(3)}}, "param_groups": []}
+    torch.save({**content, "epoch": 99}, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def official_files(tmp_path_factory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("official")
+    return {name: released(folder / f"{name}-checkpoint.pth.tar", name) for name in official_names()}
+
+
+def test_official_configurations_have_the_published_parameter_counts():
+    for name in official_names():
+        with torch.device("meta"):
+            networks = inference_networks(facevid2vid_config(official(name)))
+        counts = {key: sum(p.numel() for p in network.parameters()) for key, network in networks.items()}
+        generator = 100_988_176 if name == "vox-256" else 53_101_392
+        assert counts == {"generator": generator, "kp_detector": 41_940_047, "he_estimator": 30_254_838}
+    assert set(DATASETS) == set(official_names())
+
+
+def test_names_of_configurations_carry_options():
+    assert official("vox-256")["rotation"] == "current"
+    assert official("vox-256-beta")["rotation"] == "beta"
+    assert official("vox-256-beta+current-rotation")["rotation"] == "current"
+    assert official("vox-256+adapted")["animation"]["adapt_movement_scale"]
+    for name in ("vox", "vox-256+avd"):
+        with pytest.raises(UnknownNameError, match="known: vox-256"):
+            official(name)
+    with pytest.raises(UnknownNameError, match="two rotations"):
+        official("vox-256+beta-rotation+current-rotation")
+
+
+def test_a_missing_file_says_which_files_would_do():
+    with pytest.raises(WeightsMissingError, match="Vox-256-New"):
+        build(checkpoint=None, configuration=None)
+
+
+def test_a_released_file_is_told_by_its_tensors(official_files):
+    # vox-256-original would be told as well; two of the large networks are enough.
+    for name in ("vox-256", "vox-256-beta"):
+        method = build(checkpoint=official_files[name], configuration=None)
+        assert isinstance(method, Method)
+        assert (method.resolution, method.trained_on) == ((256, 256), "unknown")
+        assert method.conventions["configuration"] == name
+        assert method.conventions["generator"] == ("spade" if name == "vox-256" else "original")
+        assert method.conventions["rotation"] == ("current" if name == "vox-256" else "beta")
+
+
+def test_the_wrong_configuration_is_refused_with_the_tensors_and_the_right_one(official_files):
+    with pytest.raises(
+        CheckpointError, match=r"missing \(generator\.decoder\.fc.*they fit 'vox-256-original'"
+    ):
+        build(checkpoint=official_files["vox-256-original"], configuration="vox-256")
+    with pytest.raises(CheckpointError, match=r"unexpected \(kp_detector\.down\.weight.*'vox-256-original'"):
+        build(checkpoint=official_files["vox-256-original"], configuration="vox-256-beta")
+
+
+def test_our_file_carries_its_configuration(tmp_path, method):
+    path = tmp_path / "small.safetensors"
+    metadata = {"configuration": json.dumps(SMALL), "trained_on": "puppets"}
+    save_file(method.state_dict(), path, metadata=metadata)
+    loaded = build(checkpoint=path, configuration=None)
+    assert (loaded.trained_on, loaded.resolution) == ("puppets", (32, 32))
+    source, driving = frames(1), frames(2, seed=1)
+    assert torch.equal(
+        loaded.animate(loaded.encode(source), driving), method.animate(method.encode(source), driving)
+    )
+    save_file(method.state_dict() | {"generator.final.bias": torch.zeros(4)}, path, metadata=metadata)
+    with pytest.raises(CheckpointError, match=r"1 misshapen \(generator\.final\.bias \[4\] instead of \[3\]"):
+        build(checkpoint=path, configuration=None)
+
+
+@pytest.mark.parametrize("transfer", ["absolute", "relative"])
+@pytest.mark.parametrize("view", [None, View(yaw=20, pitch=-5)])
+def test_a_batch_equals_frame_by_frame(method, transfer, view):
+    driving, encoding = frames(5, seed=2), method.encode(frames(1))
+    options: dict[str, Any] = {"initial_driving": driving[:1], "transfer": transfer, "view": view}
+    batch = method.animate(encoding, driving, **options)
+    single = torch.cat([method.animate(encoding, frame[None], **options) for frame in driving])
+    assert batch.shape == (5, 3, 32, 32)
+    # 1e-5: convolutions of another batch size sum in another order
+    assert torch.allclose(batch, single, atol=1e-5)
+
+
+@pytest.mark.parametrize("jacobians", [False, True])
+def test_relative_transfer_of_the_initial_frame_keeps_the_source_pose(jacobians):
+    method = small_method(changed("common_params", estimate_jacobian=jacobians))
+    encoding, initial = method.encode(frames(1)), frames(1, seed=3)
+    kept = method.driving_keypoints(encoding, initial, initial_driving=initial, transfer="relative")
+    assert torch.allclose(kept.value, encoding.keypoints.value, atol=1e-6)
+    if jacobians:
+        assert kept.jacobian is not None and encoding.keypoints.jacobian is not None
+        # 1e-5: an inverse in float32
+        assert torch.allclose(kept.jacobian, encoding.keypoints.jacobian, atol=1e-5)
+    assert torch.allclose(
+        method.animate(encoding, initial, initial_driving=initial, transfer="relative"),
+        method.generate(encoding, encoding.keypoints).prediction,
+        atol=1e-5,
+    )
+
+
+def test_the_sources_own_frame_has_the_sources_key_points(method):
+    source = frames(1)
+    encoding = method.encode(source)
+    assert torch.equal(method.driving_keypoints(encoding, source).value, encoding.keypoints.value)
+
+
+def test_a_view_replaces_angles_of_the_driving_frames_alone(method):
+    encoding, driving = method.encode(frames(1)), frames(2, seed=4)
+    pose = method.he_estimator(driving)
+    same = View(yaw=degrees(pose.yaw)[0].item())
+    free, own = (method.driving_keypoints(encoding, driving, view=view).value for view in (same, None))
+    assert torch.allclose(free[0], own[0], atol=1e-5)
+    options: dict[str, Any] = {"initial_driving": driving[:1], "transfer": "relative"}
+    turned = method.driving_keypoints(encoding, driving[:1], view=View(yaw=40), **options)
+    assert not torch.allclose(turned.value, encoding.keypoints.value, atol=1e-2)
+
+
+def test_the_rotation_of_a_configuration_is_used(method):
+    beta = Facevid2vid(
+        facevid2vid_config({**SMALL, "rotation": "beta"}),
+        torch.nn.ModuleDict(dict(method.named_children())),
+    ).eval()
+    source = frames(1)
+    assert not torch.allclose(
+        beta.encode(source).keypoints.value, method.encode(source).keypoints.value, atol=1e-3
+    )
+
+
+def test_bins_are_three_degrees_from_minus_99():
+    logits = torch.full((2, 66), -100.0)
+    logits[0, 0] = logits[1, 40] = 100
+    assert degrees(logits).tolist() == [-99, 21]
+
+
+@pytest.mark.parametrize("beta", [False, True])
+def test_rotations_turn_about_x_y_and_z_in_this_order(beta):
+    angles = {"yaw": torch.tensor([30.0]), "pitch": torch.tensor([-20.0]), "roll": torch.tensor([10.0])}
+    order = ("roll", "pitch", "yaw") if beta else ("pitch", "yaw", "roll")
+    matrix = torch.eye(3)
+    for axis, name in enumerate(order):
+        generator = torch.zeros(3, 3)
+        generator[(axis + 2) % 3, (axis + 1) % 3], generator[(axis + 1) % 3, (axis + 2) % 3] = 1, -1
+        matrix = matrix @ torch.linalg.matrix_exp(generator * angles[name] / 180 * 3.14)
+    assert torch.allclose(rotation(**angles, beta=beta)[0], matrix, atol=1e-6)
+
+
+def test_posed_key_points_are_turned_then_moved():
+    bins = torch.zeros(1, 66)
+    expression = torch.tensor([[[0.0, 0.0, 0.5], [0.0, 0.0, 0.0]]])
+    pose = HeadPose(bins, bins, bins, torch.tensor([[0.1, 0.2, 0.3]]), expression)
+    canonical = Keypoints(torch.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]]))
+    quarter = posed(canonical, pose, view=View(yaw=90 * math.pi / 3.14, pitch=0, roll=0)).value
+    assert torch.allclose(quarter, torch.tensor([[[0.1, 0.2, -0.2], [0.1, 1.2, 0.3]]]), atol=1e-6)
+
+
+def test_wrong_calls_are_answered_with_a_sentence(method):
+    encoding = method.encode(frames(1))
+    with pytest.raises(BenchbedError, match="give initial_driving"):
+        method.animate(encoding, frames(1), transfer="relative")
+    with pytest.raises(BenchbedError, match="unknown transfer 'avd'"):
+        method.animate(encoding, frames(1), transfer="avd")
+    for call in (method.encode, lambda wrong: method.animate(encoding, wrong)):
+        with pytest.raises(BenchbedError, match="multiples of 16"):
+            call(frames(1, size=24))
+    with pytest.raises(BenchbedError, match="lacks 'model_params'"):
+        facevid2vid_config({})
+    with pytest.raises(BenchbedError, match="generator 'gan' is none of original, spade"):
+        facevid2vid_config({**SMALL, "generator": "gan"})
+    with pytest.raises(BenchbedError, match="needs block_expansion 64"):
+        facevid2vid_config({**SMALL, "generator": "spade"})
+    with pytest.raises(BenchbedError, match="rotation 'gamma'"):
+        facevid2vid_config({**SMALL, "rotation": "gamma"})
+    with pytest.raises(BenchbedError, match="reshape_channel 20 is not its deepest width 8"):
+        facevid2vid_config(changed("kp_detector_params", reshape_channel=20))
+    with pytest.raises(BenchbedError, match="feature_channel 5"):
+        facevid2vid_config(changed("common_params", feature_channel=5))
+
+
+def test_an_adapted_movement_is_scaled_by_the_root_of_the_volumes():
+    points = seeded(1, 9, 3)
+    assert movement_scale(4 * points, points) == pytest.approx(8)
+    with pytest.raises(BenchbedError, match="no area or volume"):
+        movement_scale(points * torch.tensor([1.0, 1.0, 0.0]), points)
+
+
+def test_close_key_points_cost_and_each_is_close_to_itself():
+    apart = torch.tensor([[[0.0, 0.0, 0.33], [1.0, 1.0, 0.33]]])
+    # Twice 0.1, each point with itself.
+    assert keypoint_prior_loss(Keypoints(apart)).item() == pytest.approx(0.2, abs=1e-5)
+    assert keypoint_prior_loss(Keypoints(torch.zeros(1, 2, 3))).item() == pytest.approx(0.73, abs=1e-5)
+
+
+def test_candidate_motions_with_jacobians_agree_with_torch():
+    driving = Keypoints(seeded(2, 3, 3), seeded(2, 3, 3, 3, seed=1) + 3 * torch.eye(3))
+    source = Keypoints(seeded(2, 3, 3, seed=2), seeded(2, 3, 3, 3, seed=3))
+    assert source.jacobian is not None and driving.jacobian is not None
+    motions = sparse_motions(source, driving, (2, 4, 3))
+    assert motions.shape == (2, 4, 2, 4, 3, 3)
+    point = coordinate_volume(2, 4, 3, like=motions)[1, 2, 0]
+    assert torch.equal(motions[0, 0, 1, 2, 0], point)
+    linear = source.jacobian[0, 1] @ torch.linalg.inv(driving.jacobian[0, 1])
+    expected = source.value[0, 1] + linear @ (point - driving.value[0, 1])
+    assert torch.allclose(motions[0, 2, 1, 2, 0], expected, atol=1e-5)
+    # 1e-5: float noise of a well-conditioned inverse
+    identity = product(driving.jacobian, inverse(driving.jacobian))
+    assert torch.allclose(identity, torch.eye(3).expand(2, 3, 3, 3), atol=1e-5)
+
+
+def test_a_volume_has_x_first_and_corners_at_one():
+    grid = coordinate_volume(2, 3, 5, like=torch.zeros(1))
+    assert grid.shape == (2, 3, 5, 3)
+    assert grid[0, 0, 0].tolist() == [-1, -1, -1]
+    assert grid[1, 2, 4].tolist() == [1, 1, 1]
+    assert grid[1, 0, 1].tolist() == [-0.5, -1, 1]
+
+
+def test_points_and_gaussians_in_volumes_agree_with_the_whole_grid():
+    grid, heatmaps = coordinate_volume(4, 3, 5, like=torch.zeros(1)), torch.zeros(1, 1, 4, 3, 5)
+    heatmaps[0, 0, 3, 0, 2] = heatmaps[0, 0, 1, 2, 4] = 0.5
+    expected = (grid[3, 0, 2] + grid[1, 2, 4]) / 2
+    assert torch.allclose(expected_point(heatmaps)[0, 0], expected, atol=1e-6)
+    points = seeded(2, 3, 3)
+    squared = (grid - points[:, :, None, None, None]).square().sum(-1)
+    assert torch.allclose(gaussian_volumes(points, (4, 3, 5), 0.1), torch.exp(-5 * squared), atol=1e-6)
+
+
+def test_volumes_are_warped_and_read_along_each_motion():
+    volume = seeded(2, 3, 4, 6, 5)
+    still = coordinate_volume(4, 6, 5, like=volume).expand(2, -1, -1, -1, -1)
+    # 1e-5: float noise of trilinear weights
+    assert torch.allclose(warp(volume, still, align_corners=True), volume, atol=1e-5)
+    each = sample_each(volume, torch.stack((still, -still), dim=1), align_corners=True)
+    assert each.shape == (2, 2, 3, 4, 6, 5)
+    assert torch.allclose(each[:, 0], volume, atol=1e-5)
+    assert torch.allclose(each[:, 1], volume.flip(2, 3, 4), atol=1e-5)
+    small = torch.zeros(2, 2, 3, 3, 3)
+    assert warp(volume, small, align_corners=False).shape == volume.shape
+
+
+def test_the_hourglass_keeps_depth():
+    network = VolumeHourglass(block_expansion=4, in_channels=3, max_features=8, num_blocks=2).eval()
+    assert network(seeded(1, 3, 5, 8, 12)).shape == (1, 7, 5, 8, 12)
+    assert [name for name, _ in network.decoder.named_children()] == ["up_blocks", "conv", "norm"]
+
+
+def test_a_spade_block_divides_its_weights_by_their_stored_spectral_norm():
+    block = SpadeBlock(8, 4).eval()
+    features, guide = seeded(1, 8, 6, 6), seeded(1, 256, 6, 6)
+    before = block(features, guide)
+    with torch.no_grad():
+        for convolution in (block.conv_0, block.conv_1, block.conv_s):
+            convolution.weight_orig.mul_(3)
+        assert torch.allclose(block(features, guide), before, atol=1e-5)
+        block.conv_0.weight_u.mul_(2)
+        sigma = block.conv_0.weight_u @ block.conv_0.weight_orig.flatten(1) @ block.conv_0.weight_v
+        block(features, guide)
+        assert torch.allclose(block.conv_0.weight, block.conv_0.weight_orig / sigma, atol=1e-5)
+
+
+def test_a_small_spade_generator_paints_from_instance_statistics():
+    published = changed("generator_params", block_expansion=64)
+    method = small_method({**published, "generator": "spade"})
+    encoding = method.encode(frames(1))
+    prediction = method.animate(encoding, frames(2, seed=5))
+    assert prediction.shape == (2, 3, 32, 32)
+    assert functional.relu(prediction).equal(prediction) and prediction.max() <= 1

@@ -1,0 +1,313 @@
+"""TPSMM: official configurations, weights files, splines, batches, transfer and background."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from benchbed.errors import BenchbedError, CheckpointError, UnknownNameError, WeightsMissingError
+from benchbed.interfaces.method import Method
+from benchbed.methods.blocks.keypoint_set_animation import keypoint_set_networks
+from benchbed.methods.blocks.motion import Keypoints
+from benchbed.methods.blocks.multi_occlusion_motion import MultiOcclusionMotionNetwork, dropout_softmax
+from benchbed.methods.blocks.thin_plate import fit_spline, random_spline
+from benchbed.methods.tpsmm.config import tpsmm_config
+from benchbed.methods.tpsmm.method import Tpsmm, build
+from benchbed.methods.tpsmm.official import DATASETS, OFFICIAL_FILES, official, official_names
+
+SMALL = {
+    "resolution": 32,
+    "model_params": {
+        "common_params": {"num_tps": 2, "num_channels": 3, "bg": True, "multi_mask": True},
+        "generator_params": {"block_expansion": 4, "max_features": 8, "num_down_blocks": 3},
+        "dense_motion_params": {
+            "block_expansion": 4,
+            "max_features": 8,
+            "num_blocks": 2,
+            "scale_factor": 0.25,
+        },
+        "avd_network_params": {"id_bottle_size": 4, "pose_bottle_size": 4},
+    },
+}
+
+
+def frames(count: int, size: int = 32, seed: int = 0) -> Tensor:
+    return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(seed))
+
+
+def small_method(**animation: object) -> Tpsmm:
+    torch.manual_seed(0)
+    method = Tpsmm(tpsmm_config({**SMALL, "animation": animation})).eval()
+    # Fresh networks put all points near the centre, where splines are steep, and fresh predictors keep the background still.
+    nn.init.normal_(method.kp_detector.fg_encoder.fc.weight, std=0.1)
+    assert method.bg_predictor is not None and method.avd_network is not None
+    nn.init.normal_(method.avd_network.decoder[9].bias, std=0.3)
+    nn.init.normal_(method.bg_predictor.bg_encoder.fc.weight, std=0.01)
+    return method
+
+
+@pytest.fixture(scope="module")
+def official_files(tmp_path_factory) -> Path:
+    """A folder with one file in the released format per official name; their tensors are views of single zeros."""
+    folder = tmp_path_factory.mktemp("official")
+    for file, name in OFFICIAL_FILES.items():
+        with torch.device("meta"):
+            networks = keypoint_set_networks(tpsmm_config(official(name)), frozenset({"bg_predictor"}))
+        content: dict[str, object] = {
+            network: {
+                key: torch.zeros((), dtype=value.dtype).expand(value.shape)
+                for key, value in module.state_dict().items()
+            }
+            for network, module in networks.items()
+        }
+        content["optimizer"] = {"state": {0: {"exp_avg": torch.zeros(3)}}, "param_groups": [{"lr": 2e-4}]}
+        torch.save({**content, "epoch": 99}, folder / file)
+    return folder
+
+
+@pytest.mark.parametrize("name", official_names())
+def test_official_configurations_have_the_published_parameter_counts(name):
+    config = tpsmm_config(official(name))
+    with torch.device("meta"):
+        networks = keypoint_set_networks(config)
+    expected = {
+        "kp_detector": 11_227_812,
+        "dense_motion_network": 37_941_397,
+        "inpainting_network": 24_737_283,
+        "bg_predictor": 11_188_998,
+        "avd_network": 2_583_652,
+    }
+    if name == "mgif-256":
+        del expected["bg_predictor"]
+    assert {
+        key: sum(p.numel() for p in network.parameters()) for key, network in networks.items()
+    } == expected
+    assert config.resolution == ((384, 384) if name == "ted-384" else (256, 256))
+
+
+def test_every_official_file_and_configuration_has_its_dataset():
+    assert set(OFFICIAL_FILES.values()) == set(official_names()) == set(DATASETS)
+
+
+def test_options_after_a_configuration_change_pose_and_background():
+    animation = tpsmm_config(official("vox-256+avd+background")).animation
+    assert (animation.avd, animation.background) == (True, "always")
+    assert tpsmm_config(official("vox-256+still-background")).animation.background == "never"
+    for wrong in ("vox-512", "vox-256+sideways", "vox-256+background+still-background"):
+        with pytest.raises(UnknownNameError, match="vox-256"):
+            official(wrong)
+
+
+def test_a_method_without_weights_names_the_official_files():
+    with pytest.raises(WeightsMissingError, match=r"vox\.pth\.tar"):
+        build(checkpoint=None, configuration=None)
+
+
+def test_official_files_load_by_their_names(official_files):
+    vox = build(checkpoint=official_files / "vox.pth.tar", configuration=None)
+    assert isinstance(vox, Method)
+    assert (vox.trained_on, vox.resolution) == ("voxceleb", (256, 256))
+    assert (vox.conventions["configuration"], vox.conventions["align_corners"]) == ("vox-256", "true")
+    assert (vox.conventions["absolute_background"], vox.conventions["relative_background"]) == (
+        "predicted",
+        "still",
+    )
+    # The constants of the constructor stay, whatever the file says of them.
+    assert vox.dense_motion_network.down.weight[0].sum().item() == pytest.approx(1, abs=1e-5)
+    mgif = build(checkpoint=official_files / "mgif.pth.tar", configuration=None)
+    assert mgif.conventions["absolute_background"] == "still"
+    assert mgif.trained_on == "mgif"
+
+
+def test_a_file_of_unknown_name_needs_its_configuration(official_files):
+    renamed = official_files / "00000099-checkpoint.pth.tar"
+    renamed.symlink_to(official_files / "ted.pth.tar")
+    with pytest.raises(CheckpointError, match="vox-256, taichi-256, ted-384, which compute differently"):
+        build(checkpoint=renamed, configuration=None)
+    assert build(checkpoint=renamed, configuration="ted-384").resolution == (384, 384)
+
+
+def test_the_wrong_configuration_is_refused_with_the_tensors_and_the_right_one(official_files):
+    with pytest.raises(CheckpointError, match=r"unexpected \(bg_predictor\.bg_encoder.*fit 'vox-256'"):
+        build(checkpoint=official_files / "vox.pth.tar", configuration="mgif-256")
+
+
+def test_options_that_need_a_missing_network_are_refused(official_files):
+    with pytest.raises(CheckpointError, match=r"leave out \+avd"):
+        build(checkpoint=official_files / "vox.pth.tar", configuration="vox-256+avd")
+    with pytest.raises(CheckpointError, match=r"leave out \+background"):
+        build(checkpoint=official_files / "mgif.pth.tar", configuration="mgif-256+background")
+
+
+def test_our_file_carries_its_configuration_and_misshapen_tensors_are_named(tmp_path):
+    method, path = small_method(), tmp_path / "small.safetensors"
+    metadata = {"configuration": json.dumps(SMALL), "trained_on": "puppets"}
+    save_file(method.state_dict(), path, metadata=metadata)
+    loaded = build(checkpoint=path, configuration=None)
+    assert (loaded.trained_on, loaded.resolution) == ("puppets", (32, 32))
+    source, driving = frames(1), frames(2, seed=1)
+    assert torch.equal(
+        loaded.animate(loaded.encode(source), driving), method.animate(method.encode(source), driving)
+    )
+    save_file(
+        method.state_dict() | {"inpainting_network.final.bias": torch.zeros(4)}, path, metadata=metadata
+    )
+    with pytest.raises(
+        CheckpointError, match=r"1 misshapen \(inpainting_network\.final\.bias \[4\] instead of \[3\]"
+    ):
+        build(checkpoint=path, configuration=None)
+
+
+def test_a_file_of_another_network_fits_no_configuration(tmp_path):
+    save_file({"layer.weight": torch.zeros(2, 2)}, tmp_path / "other.safetensors")
+    with pytest.raises(CheckpointError, match="fits no official TPSMM configuration"):
+        build(checkpoint=tmp_path / "other.safetensors", configuration=None)
+
+
+@pytest.mark.parametrize("transfer", ["absolute", "relative"])
+@pytest.mark.parametrize("avd", [False, True])
+def test_a_batch_equals_frame_by_frame(transfer, avd):
+    method, driving = small_method(avd=avd), frames(5, seed=2)
+    encoding = method.encode(frames(1))
+    options = {"initial_driving": driving[:1], "transfer": transfer}
+    batch = method.animate(encoding, driving, **options)
+    single = torch.cat([method.animate(encoding, frame[None], **options) for frame in driving])
+    assert batch.shape == (5, 3, 32, 32)
+    # 1e-5: convolutions of another batch size sum in another order
+    assert torch.allclose(batch, single, atol=1e-5)
+
+
+def test_frames_that_are_not_square_keep_their_size():
+    method, wide = small_method(), torch.rand(2, 3, 32, 48, generator=torch.Generator().manual_seed(3))
+    assert method.animate(method.encode(wide[:1]), wide).shape == wide.shape
+
+
+def test_relative_transfer_from_the_initial_pose_keeps_the_source_pose():
+    method, initial = small_method(), frames(1, seed=3)
+    encoding = method.encode(frames(1))
+    points = method.driving_keypoints(encoding, initial, initial_driving=initial, transfer="relative")
+    assert torch.equal(points.value, encoding.keypoints.value)
+
+
+def test_absolute_transfer_alone_moves_the_background_unless_told_otherwise():
+    driving = frames(1, seed=4)
+
+    def generated(transfer: str, **animation: object) -> Tensor:
+        method = small_method(**animation)
+        encoding = method.encode(frames(1))
+        return method.animate(encoding, driving, initial_driving=driving, transfer=transfer)
+
+    assert not torch.allclose(generated("absolute"), generated("absolute", background="never"), atol=1e-4)
+    assert torch.equal(generated("absolute"), generated("absolute", background="always"))
+    assert torch.equal(generated("relative"), generated("relative", background="never"))
+    assert not torch.allclose(generated("relative"), generated("relative", background="always"), atol=1e-4)
+
+
+def test_wrong_calls_are_answered_with_a_sentence():
+    method = small_method()
+    encoding = method.encode(frames(1))
+    with pytest.raises(BenchbedError, match="give initial_driving"):
+        method.animate(encoding, frames(1), transfer="relative")
+    with pytest.raises(BenchbedError, match="unknown transfer 'avd' for tpsmm"):
+        method.animate(encoding, frames(1), transfer="avd")
+    for size in (30, 16):
+        with pytest.raises(BenchbedError, match="multiples of 16, one of them larger"):
+            method.encode(frames(1, size=size))
+
+
+@pytest.mark.parametrize(
+    ("part", "word", "value", "sentence"),
+    [
+        ("common_params", "num_tps", None, "lacks 'num_tps'"),
+        ("common_params", "num_kp", 10, "num_kp"),
+        ("common_params", "num_channels", 1, "num_channels is 1"),
+        ("dense_motion_params", "scale_factor", 0.3, "scale_factor 0.3"),
+        ("dense_motion_params", "num_blocks", 1, "needs 4 resolutions"),
+        ("generator_params", "num_down_blocks", 2, "needs num_down_blocks 3"),
+    ],
+)
+def test_a_configuration_that_cannot_be_built_is_answered_with_a_sentence(part, word, value, sentence):
+    published = json.loads(json.dumps(SMALL))
+    published["model_params"][part][word] = value
+    if value is None:
+        del published["model_params"][part][word]
+    with pytest.raises(BenchbedError, match=f"the TPSMM configuration .*{sentence}"):
+        tpsmm_config(published)
+
+
+def test_one_occlusion_map_serves_all_resolutions_without_multi_mask():
+    published = json.loads(json.dumps(SMALL))
+    published["model_params"]["common_params"]["multi_mask"] = False
+    method = Tpsmm(tpsmm_config(published)).eval()
+    generation = method.generate(method.encode(frames(1)), Keypoints(torch.zeros(2, 10, 2)))
+    assert [maps.shape for maps in generation.motion.occlusion_maps] == [(2, 1, 8, 8)]
+    assert generation.prediction.shape == (2, 3, 32, 32)
+
+
+@pytest.mark.parametrize(
+    ("scale", "sizes"), [(1, [4, 8, 16, 32]), (0.5, [4, 8, 16, 32]), (0.125, [4, 8, 16, 32])]
+)
+def test_occlusion_maps_double_up_to_the_image_at_every_scale_of_the_motion(scale, sizes):
+    network = MultiOcclusionMotionNetwork(
+        num_motions=2,
+        num_keypoints=5,
+        num_channels=3,
+        block_expansion=4,
+        max_features=8,
+        num_blocks=1 if scale == 0.125 else 4,
+        scale_factor=scale,
+        multi_mask=True,
+    )
+    low, points = network.downsample(frames(1)), Keypoints(torch.zeros(1, 5, 2))
+    motions = torch.zeros(1, 2, *low.shape[2:], 2)
+    maps = network(low, points, points, motions).occlusion_maps
+    assert [occlusion.shape[-1] for occlusion in maps] == sizes
+
+
+def test_a_spline_agrees_with_its_equations_solved_in_double_precision():
+    generator = torch.Generator().manual_seed(5)
+    driving, source = torch.rand(2, 3, 5, 2, generator=generator) * 2 - 1
+    spline = fit_spline(driving, source)
+    points = torch.rand(7, 2, generator=generator) * 2 - 1
+    for index in range(3):
+        c, s, p = (t.double().numpy() for t in (driving[index], source[index], points))
+
+        def kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+            squared = ((a[:, None] - b[None]) ** 2).sum(-1)
+            return squared * np.log(squared + 1e-9)
+
+        plane = np.hstack([c, np.ones((5, 1))])
+        system = np.block([[kernel(c, c), plane], [plane.T, np.zeros((3, 3))]]) + 0.01 * np.eye(8)
+        solution = np.linalg.solve(system, np.vstack([s, np.zeros((3, 2))]))
+        wanted = kernel(p, c) @ solution[:5] + np.hstack([p, np.ones((7, 1))]) @ solution[5:]
+        # 1e-4: a system of condition about 1e3 in float32
+        assert np.allclose(spline.points(points)[index].numpy(), wanted, atol=1e-4)
+
+
+def test_a_random_spline_without_noise_moves_nothing():
+    image = frames(2)
+    spline = random_spline(image, sigma_affine=0, sigma_tps=0, points_tps=5)
+    # 1e-6: float noise of bilinear weights
+    assert torch.allclose(spline.frame(image), image, atol=1e-6)
+
+
+def test_dropped_motions_count_nothing_and_the_rest_sums_to_one():
+    logits = torch.randn(1, 3, 4, 4, generator=torch.Generator().manual_seed(6))
+    maps = dropout_softmax(logits, torch.tensor([[1.0, 0.0, 1.0]]))
+    assert maps[:, 1].abs().max() == 0
+    # 1e-4: the published 1e-6 in the denominator
+    assert torch.allclose(maps.sum(dim=1), torch.ones(1, 4, 4), atol=1e-4)
+
+
+def test_reduced_precision_stays_out_of_the_geometry():
+    method, driving = small_method(), frames(2, seed=7)
+    with torch.autocast("cpu", torch.bfloat16):
+        encoding = method.encode(frames(1))
+        generation = method.generate(encoding, method.driving_keypoints(encoding, driving))
+    assert generation.motion.deformation.dtype == torch.float32
