@@ -36,6 +36,13 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def parity(session: nox.Session) -> None:
+    """Every recorded stage of every method, and methods/PARITY.md written from it."""
+    words = ("tests/parity", "--parity-table", "methods/PARITY.md", *session.posargs)
+    python(session, "-m", "pytest", "-n", "2", *words, OMP_NUM_THREADS="1")
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """ruff: rules and formatting."""
     python(session, "-m", "ruff", "check", *CODE)

@@ -7,6 +7,15 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+PARITY = (
+    "parity"  # the property that parity tests report: method, fixture, stage, output, largest error, share
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--parity-table", metavar="FILE", help="Write the largest error of every parity stage as Markdown."
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -63,3 +72,45 @@ def _own_caches(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPa
     """No test reads or writes the user's caches, or a tracking server the user has configured."""
     monkeypatch.setenv("BENCHBED_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The largest error of every parity stage; here and not beside the stages, where xdist's controller never looks."""
+    rows = [
+        value
+        for reports in (terminalreporter.stats.get("passed", []), terminalreporter.stats.get("failed", []))
+        for report in reports
+        for name, value in getattr(report, "user_properties", [])
+        if name == PARITY and report.when == "call"
+    ]
+    if not rows:
+        return
+    rows.sort(key=lambda row: (row[0], row[1]))
+    terminalreporter.section("parity: largest absolute error per stage")
+    width = max(len(f"{method}/{fixture} {stage}") for method, fixture, stage, *_ in rows)
+    for method, fixture, stage, output, largest, share in rows:
+        label = f"{method}/{fixture} {stage}".ljust(width)
+        verdict = "ok" if share <= 1 else "OUT OF BOUNDS"
+        terminalreporter.write_line(
+            f"{label}  {largest:.2e}  {share:7.1%} of its bound  {verdict}  ({output})"
+        )
+    table = terminalreporter.config.getoption("--parity-table")
+    if table:
+        Path(table).write_text(_parity_table(rows), encoding="utf-8")
+
+
+def _parity_table(rows: list[tuple]) -> str:
+    lines = [
+        "# Parity with the published implementations",
+        "",
+        "Largest absolute error of every recorded stage, and the worst element's share of what its bound allows.",
+        "Written by `nox -s parity`.",
+        "",
+        "| method | configuration | stage | largest error | share of its bound | output |",
+        "| :-- | :-- | :-- | --: | --: | :-- |",
+    ]
+    lines += [
+        f"| {method} | {fixture} | {stage} | {largest:.1e} | {share:.1%} | {output} |"
+        for method, fixture, stage, output, largest, share in rows
+    ]
+    return "\n".join(lines) + "\n"
