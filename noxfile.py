@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import sys
 
 import nox
@@ -53,6 +54,8 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """mypy on the package as it installs, so that the mapped folders are seen as users see them."""
     target = session.create_tmp()
+    for leftover in (target, "build"):  # what was deleted here must not be found there
+        shutil.rmtree(leftover, ignore_errors=True)
     install = (
         "-m",
         "pip",

@@ -84,6 +84,11 @@ class PuppetPerceptual:
         )
         return PerceptualFeatures(layers, self.weights)
 
+    @torch.no_grad()
+    def probe(self, frames: Tensor) -> Tensor:
+        """See `benchbed.interfaces.evaluator.Evaluator`."""
+        return self.network.probe(frames)
+
 
 class PuppetPooled:
     """Role `pooled`: spatial mean of the last stage, `[N, 128]`, of frames resized to 64x64."""
@@ -96,6 +101,11 @@ class PuppetPooled:
     def __call__(self, frames: Tensor) -> PooledFeatures:
         """Vectors of frames `[N, 3, H, W]` in [0, 1] of any size."""
         return PooledFeatures(self.network(to_network_size(frames))[-1].mean(dim=(2, 3)))
+
+    @torch.no_grad()
+    def probe(self, frames: Tensor) -> Tensor:
+        """See `benchbed.interfaces.evaluator.Evaluator`."""
+        return self.network.probe(frames)
 
 
 def load_network(weights: Path = WEIGHTS) -> FeatureNetwork:

@@ -62,6 +62,11 @@ class PuppetIdentity:
         vectors = self.network(to_network_size(frames))
         return IdentityFeatures(vectors, torch.ones(len(vectors), dtype=torch.bool, device=vectors.device))
 
+    @torch.no_grad()
+    def probe(self, frames: Tensor) -> Tensor:
+        """See `benchbed.interfaces.evaluator.Evaluator`."""
+        return self.network.probe(frames)
+
 
 def build(*, device: torch.device, weights: Path = WEIGHTS) -> PuppetIdentity:
     """The evaluator on a device.

@@ -86,6 +86,11 @@ class PuppetKeypoints:
         scale = positions.new_tensor([width / NETWORK_SIZE, height / NETWORK_SIZE])
         return KeypointFeatures((positions + 0.5) * scale - 0.5, probability >= self.threshold)
 
+    @torch.no_grad()
+    def probe(self, frames: Tensor) -> Tensor:
+        """See `benchbed.interfaces.evaluator.Evaluator`."""
+        return self.network.probe(frames)
+
 
 def detect(network: KeypointNetwork, frames: Tensor) -> tuple[Tensor, Tensor]:
     """Joints `[N, K, 2]` in pixels and visibility probabilities `[N, K]` of frames of the network's size."""

@@ -448,3 +448,13 @@ def test_a_note_and_weights_that_are_not_the_published_ones_are_said_below():
         "LPIPS: measured with weights that are not the published ones (lpips-alex, added with --unverified); "
         "not comparable with any other value",
     )
+
+
+def test_a_method_that_was_not_run_says_why_once_and_not_in_every_column():
+    reason = "mraa needs a weights file and none was given"
+    table = build(
+        [score("fomm", metric, 1.0) for metric in ("l1", "akd", "fid")]
+        + [score("mraa", metric, NAN, status="skipped", reason=reason) for metric in ("l1", "akd", "fid")]
+    )
+    assert table.footnotes == (f"not run, {reason}",)
+    assert [cell.footnotes for cell in table.rows[1].cells[:3]] == [(1,)] * 3
