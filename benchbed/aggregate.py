@@ -100,6 +100,7 @@ def _aggregate_one(
         "status": "ok",
         "reason": "",
         "note": "",
+        "not_run": False,
         "canonical": measure.canonical,
         "unverified": ",".join(measure.unverified),
         "evaluator": measure.evaluator_names,
@@ -109,7 +110,7 @@ def _aggregate_one(
     if measure.reason:
         return {**result, "status": "skipped", "reason": measure.reason}
     if rows and all(row.status == "skipped" for row in rows):
-        return {**result, "status": "skipped", "reason": rows[0].reason}
+        return {**result, "status": "skipped", "reason": rows[0].reason, "not_run": True}
     if failed:
         reasons = Counter(row.reason for row in failed)
         named = "; ".join(text for text, _ in reasons.most_common(NAMED_REASONS))

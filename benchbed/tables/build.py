@@ -82,7 +82,6 @@ def _table(
     for record in records:
         column = by_column.setdefault((record["metric"], record["variant"]), {})
         column[record["method"], record["run"]] = record
-    _mark_unscored(records)
     several = {metric for metric, count in Counter(m for m, _ in by_column).items() if count > 1}
     columns = tuple(_column(*ids, entries, ids[0] in several) for ids, entries in by_column.items())
     footnotes = _Footnotes()
@@ -108,20 +107,6 @@ def _table(
         daggers=tuple(dict.fromkeys(_daggers(columns, by_column))),
         notes=(_variants(columns), *_devices(own), *notes),
     )
-
-
-def _mark_unscored(records: list[Record]) -> None:
-    """Mark the records of rows that have no value for one and the same reason: it is said once, not per column."""
-    rows: dict[Line, list[Record]] = {}
-    for record in records:
-        rows.setdefault((record["method"], record["run"]), []).append(record)
-    for row in rows.values():
-        # MS-SSIM of small frames and the like are skipped for every row, whatever becomes of the method.
-        reasons = Counter(_text(record["reason"]) for record in row if record["status"] == "skipped")
-        common, count = reasons.most_common(1)[0] if reasons else ("", 0)
-        for record in row:
-            unscored = all(other["status"] == "skipped" for other in row) and 2 * count > len(row)
-            record["whole_row"] = unscored and _text(record["reason"]) == common
 
 
 def _same_section(cost: Record, dataset: str, protocol: str, transfer: str) -> bool:
@@ -240,7 +225,8 @@ def _why_missing(column: Column, record: Record) -> str:
     reason = _text(record["reason"]) or "no frame could be scored"
     if record["status"] == "failed":
         return f"failed: {reason}"
-    if record.get("whole_row"):
+    if record.get("not_run") is True:
+        # Of the method and not of the metric: said once for the whole row.
         return f"not run, {reason}"
     # "weights missing: <command>" says all there is to say, and the command can be copied.
     if reason.startswith("weights missing"):

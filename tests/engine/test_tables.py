@@ -454,7 +454,10 @@ def test_a_method_that_was_not_run_says_why_once_and_not_in_every_column():
     reason = "mraa needs a weights file and none was given"
     table = build(
         [score("fomm", metric, 1.0) for metric in ("l1", "akd", "fid")]
-        + [score("mraa", metric, NAN, status="skipped", reason=reason) for metric in ("l1", "akd", "fid")]
+        + [
+            score("mraa", metric, NAN, status="skipped", reason=reason, not_run=True)
+            for metric in ("l1", "akd", "fid")
+        ]
     )
     assert table.footnotes == (f"not run, {reason}",)
     assert [cell.footnotes for cell in table.rows[1].cells[:3]] == [(1,)] * 3
