@@ -67,6 +67,16 @@ def background_use(options: frozenset[str]) -> str:
     return "never" if "still-background" in options else "absolute"
 
 
+def require_background_use(use: str) -> None:
+    """Refuse what is none of `BACKGROUND_USE`.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if use not in BACKGROUND_USE:
+        raise ValueError(f"background '{use}' is none of {', '.join(BACKGROUND_USE)}")
+
+
 def _offer(options: Sequence[str]) -> str:
     others = [f"+{option}" for option in options if option not in BACKGROUND_OPTIONS]
     if not set(BACKGROUND_OPTIONS) <= set(options):

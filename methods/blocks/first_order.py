@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from .antialias import AntiAliasDownsample
 from .background import background_motion
 from .first_order_config import DenseMotionConfig, GeneratorConfig
 from .gaussians import gaussian_maps
 from .grids import coordinate_grid, sample_each, warp
-from .hourglass import Hourglass
 from .linear_maps import apply, inverse, product, upright
 from .motion import DenseMotion, Keypoints
+from .motion_weighing import MotionWeighing
 from .warping_generator import Appearance, WarpingGenerator
 
 
@@ -50,35 +49,17 @@ def sparse_motions(
     return torch.cat((behind.expand(len(motions), -1, -1, -1).unsqueeze(1), motions), dim=1)
 
 
-class DenseMotionNetwork(nn.Module):
+class DenseMotionNetwork(MotionWeighing):
     """Source, two sets of key points and perhaps the background's motion -> dense motion.
 
     Source: FOMM, section 3.2; DAM and MTIA use it with MRAA's background.
     """
 
     def __init__(self, config: DenseMotionConfig) -> None:
-        super().__init__()
-        motions = config.num_kp + 1
-        self.hourglass = Hourglass(
-            config.block_expansion,
-            motions * (config.num_channels + 1),
-            config.max_features,
-            config.num_blocks,
-        )
-        self.mask = nn.Conv2d(self.hourglass.out_channels, motions, 7, padding=3)
-        self.occlusion: nn.Conv2d | None = None
-        if config.estimate_occlusion_map:
-            self.occlusion = nn.Conv2d(self.hourglass.out_channels, 1, 7, padding=3)
-        if config.scale_factor != 1:
-            self.down = AntiAliasDownsample(config.num_channels, config.scale_factor)
-        self.scaled = config.scale_factor != 1
+        super().__init__(config, config.num_kp + 1, 1 + config.num_channels)
         self.variance = config.kp_variance
         self.still_background = config.set_static_bg
         self.align_corners = config.align_corners
-
-    def downsample(self, source: Tensor) -> Tensor:
-        """The source at the size the motion is estimated at, `(B, C, h, w)`."""
-        return self.down(source) if self.scaled else source
 
     def forward(
         self, downsampled: Tensor, source: Keypoints, driving: Keypoints, background: Tensor | None = None
@@ -93,14 +74,10 @@ class DenseMotionNetwork(nn.Module):
         size = downsampled.shape[2:]
         motions = sparse_motions(source, driving, size, background)
         deformed = sample_each(downsampled, motions, align_corners=self.align_corners)
-        features = self.hourglass(
-            torch.cat((self._heatmaps(source, driving, size), deformed), dim=2).flatten(1, 2)
-        )
-        mask = torch.softmax(self.mask(features), dim=1)
+        mask, occlusion_map = self.weigh(torch.cat((self._heatmaps(source, driving, size), deformed), dim=2))
         if self.still_background:
             motions = sparse_motions(source, driving, size)
         deformation = (mask.unsqueeze(-1) * motions).sum(dim=1)
-        occlusion_map = None if self.occlusion is None else torch.sigmoid(self.occlusion(features))
         return DenseMotion(deformation, mask, occlusion_map, deformed)
 
     def _heatmaps(self, source: Keypoints, driving: Keypoints, size: torch.Size) -> Tensor:
@@ -145,17 +122,7 @@ class OcclusionAwareGenerator(WarpingGenerator):
     dense_motion_network: DenseMotionNetwork
 
     def __init__(self, config: GeneratorConfig) -> None:
-        super().__init__(
-            "dense_motion_network",
-            DenseMotionNetwork(config.dense_motion),
-            num_channels=config.num_channels,
-            block_expansion=config.block_expansion,
-            max_features=config.max_features,
-            num_down_blocks=config.num_down_blocks,
-            num_bottleneck_blocks=config.num_bottleneck_blocks,
-            skips=config.skips,
-            align_corners=config.align_corners,
-        )
+        super().__init__("dense_motion_network", DenseMotionNetwork(config.dense_motion), config)
 
     def encode(self, source: Tensor) -> SourceFeatures:
         """What depends on the source `(B, C, H, W)` in [0, 1] alone."""

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from benchbed.errors import BenchbedError, CheckpointError
-
+from .animation import background_conventions, require_background
 from .background import BackgroundPredictor
 from .first_order import Generation, OcclusionAwareGenerator, SourceFeatures
 from .first_order_config import TransferConfig
+from .frame_size import require_multiples
+from .keypoint_animation import KeypointAnimation
 from .motion import Keypoints
 from .transfer import transfer_keypoints
 
-TRANSFERS = ("absolute", "relative")
 BACKGROUND = "bg_predictor"
 
 
@@ -26,8 +26,13 @@ class Encoding:
     features: SourceFeatures
     keypoints: Keypoints
 
+    @property
+    def image(self) -> Tensor:
+        """The source itself, `(1, 3, H, W)`."""
+        return self.features.appearance.image
 
-class FirstOrderAnimation(nn.Module):
+
+class FirstOrderAnimation(KeypointAnimation[Encoding]):
     """A method that moves the source by the affine motion around key points.
 
     Args:
@@ -66,11 +71,9 @@ class FirstOrderAnimation(nn.Module):
             and isinstance(background, BackgroundPredictor | None)
         ):
             raise TypeError(f"networks must hold {name}'s kp_detector and generator")
-        if transfer.background == "always" and (background is None or not background.entries):
-            raise CheckpointError(
-                f"configuration '{configuration}' wants the background's motion predicted, but the weights have "
-                "no background predictor; leave out +background"
-            )
+        require_background(
+            configuration, transfer.background, background is not None and bool(background.entries)
+        )
         self.kp_detector = held["kp_detector"]
         self.generator = generator
         self.bg_predictor = background
@@ -88,10 +91,7 @@ class FirstOrderAnimation(nn.Module):
 
     def background_conventions(self) -> dict[str, str]:
         """What each transfer does about the background, for methods that may have a predictor."""
-        return {
-            f"{transfer}_background": "predicted" if self.predicts_background(transfer) else "still"
-            for transfer in TRANSFERS
-        }
+        return background_conventions(self.predicts_background)
 
     def predicts_background(self, transfer: str) -> bool:
         """Whether a transfer predicts the background's motion; otherwise it stands still."""
@@ -99,10 +99,6 @@ class FirstOrderAnimation(nn.Module):
         if self.bg_predictor is None or not self.bg_predictor.entries:
             return False
         return use == "always" or (use == "absolute" and transfer == "absolute")
-
-    def keypoints(self, frames: Tensor) -> Keypoints:
-        """The key points of frames `(B, 3, H, W)` that the generator is moved by."""
-        return self.kp_detector(frames)
 
     @torch.no_grad()
     def encode(self, source: Tensor, references: Tensor | None = None) -> Encoding:
@@ -114,54 +110,18 @@ class FirstOrderAnimation(nn.Module):
         self._check_size(source)
         return Encoding(self.generator.encode(source), self.keypoints(source))
 
-    @torch.no_grad()
-    def animate(
-        self,
-        encoding: Encoding,
-        driving: Tensor,
-        *,
-        initial_driving: Tensor | None = None,
-        transfer: str = "absolute",
-    ) -> Tensor:
-        """The source in the poses of the driving frames; see `benchbed.interfaces.method.Method`.
+    @property
+    def relative_movement(self) -> bool:
+        """As the configuration has it."""
+        return self.transfer.relative_movement
 
-        Raises:
-            BenchbedError: unknown transfer, or relative transfer without its initial frame.
-        """
-        keypoints = self.driving_keypoints(
-            encoding, driving, initial_driving=initial_driving, transfer=transfer
-        )
-        background = None
-        if self.bg_predictor is not None and self.predicts_background(transfer):
-            background = self.bg_predictor(
-                encoding.features.appearance.image.expand(len(driving), -1, -1, -1), driving
-            )
-        return self.generate(encoding, keypoints, background).prediction
-
-    def driving_keypoints(
-        self,
-        encoding: Encoding,
-        driving: Tensor,
-        *,
-        initial_driving: Tensor | None = None,
-        transfer: str = "absolute",
-    ) -> Keypoints:
-        """The key points handed to the generator, one set per driving frame."""
-        if transfer not in TRANSFERS:
-            raise BenchbedError(
-                f"unknown transfer '{transfer}' for {self.name}; known: {', '.join(TRANSFERS)}"
-            )
-        relative = transfer == "relative" and self.transfer.relative_movement
-        if relative and initial_driving is None:
-            raise BenchbedError(
-                "relative transfer needs the first frame of the driving clip; give initial_driving"
-            )
-        self._check_size(driving)
+    def transferred(self, source: Keypoints, driving: Keypoints, initial: Keypoints | None) -> Keypoints:
+        """The driving key points as the generator takes them; relative to the initial ones where there are any."""
         return transfer_keypoints(
-            encoding.keypoints,
-            self.keypoints(driving),
-            self.keypoints(initial_driving) if initial_driving is not None and relative else None,
-            relative=relative,
+            source,
+            driving,
+            initial,
+            relative=initial is not None,
             relative_jacobian=self.transfer.relative_jacobian,
             adapt_movement_scale=self.transfer.adapt_movement_scale,
         )
@@ -176,9 +136,4 @@ class FirstOrderAnimation(nn.Module):
         )
 
     def _check_size(self, frames: Tensor) -> None:
-        height, width = frames.shape[2:]
-        if height % self.size_multiple or width % self.size_multiple:
-            raise BenchbedError(
-                f"{self.name} cannot work on frames of {width}x{height} pixels; "
-                f"both sides must be multiples of {self.size_multiple} in this configuration"
-            )
+        require_multiples(self.name, frames, self.size_multiple)

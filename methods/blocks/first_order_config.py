@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .configurations import BACKGROUND_USE
+from .configurations import require_background_use
+from .motion_weighing import MotionWeighingConfig
+from .warping_generator import ImageBranchConfig
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,8 @@ class KeypointDetectorConfig:
         return round(2**self.num_blocks / self.scale_factor)
 
 
-@dataclass(frozen=True)
-class DenseMotionConfig:
+@dataclass(frozen=True, kw_only=True)
+class DenseMotionConfig(MotionWeighingConfig):
     """The dense motion network: source and two sets of key points -> dense motion and occlusion.
 
     Args:
@@ -44,35 +46,20 @@ class DenseMotionConfig:
     """
 
     num_kp: int
-    num_channels: int
-    block_expansion: int
-    max_features: int
-    num_blocks: int
-    scale_factor: float = 1.0
     kp_variance: float = 0.01
-    estimate_occlusion_map: bool = False
     set_static_bg: bool = False
-    align_corners: bool = False
 
 
-@dataclass(frozen=True)
-class GeneratorConfig:
-    """The generator: warped and inpainted source features -> image."""
+@dataclass(frozen=True, kw_only=True)
+class GeneratorConfig(ImageBranchConfig):
+    """The generator: dense motion, and the image branch it moves."""
 
-    num_channels: int
-    block_expansion: int
-    max_features: int
-    num_down_blocks: int
-    num_bottleneck_blocks: int
     dense_motion: DenseMotionConfig
-    skips: bool = False
-    align_corners: bool = False
 
     @property
     def size_multiple(self) -> int:
         """Both sides of an image must be multiples of this many pixels."""
-        dense = self.dense_motion
-        return math.lcm(round(2**dense.num_blocks / dense.scale_factor), 2**self.num_down_blocks)
+        return math.lcm(self.dense_motion.size_multiple, 2**self.num_down_blocks)
 
 
 @dataclass(frozen=True)
@@ -91,8 +78,7 @@ class TransferConfig:
     background: str = "absolute"
 
     def __post_init__(self) -> None:
-        if self.background not in BACKGROUND_USE:
-            raise ValueError(f"background '{self.background}' is none of {', '.join(BACKGROUND_USE)}")
+        require_background_use(self.background)
 
 
 def detector_config(common: Mapping[str, Any], own: Mapping[str, Any]) -> KeypointDetectorConfig:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from benchbed.errors import BenchbedError, CheckpointError
+from benchbed.errors import BenchbedError
 
+from .animation import background_conventions
 from .background import background_motion
 from .disentanglement import DisentanglementNetwork
+from .frame_size import require_multiples
 from .inpainting import InpaintingNetwork
+from .keypoint_animation import KeypointAnimation
 from .keypoint_set_config import KeypointSetConfig
 from .motion import Keypoints
 from .multi_occlusion_motion import MultiOcclusionMotion, MultiOcclusionMotionNetwork
@@ -21,7 +24,6 @@ from .resnet_keypoints import ResNetBackgroundPredictor, ResNetKeypointDetector
 from .transfer import transfer_keypoints
 from .warping_generator import Appearance
 
-TRANSFERS = ("absolute", "relative")
 BACKGROUND, AVD = "bg_predictor", "avd_network"
 LACKABLE = (BACKGROUND, AVD)
 
@@ -33,6 +35,11 @@ class Encoding:
     appearance: Appearance
     downsampled: Tensor
     keypoints: Keypoints
+
+    @property
+    def image(self) -> Tensor:
+        """The source itself, `(1, 3, H, W)`."""
+        return self.appearance.image
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,7 @@ def keypoint_set_networks(
     return nn.ModuleDict(networks)
 
 
-class KeypointSetAnimation(nn.Module, ABC):
+class KeypointSetAnimation(KeypointAnimation[Encoding]):
     """A method whose motion combines one map of the plane per set of key points.
 
     Args:
@@ -121,16 +128,9 @@ class KeypointSetAnimation(nn.Module, ABC):
             raise TypeError(
                 f"networks must hold {name}'s kp_detector, dense_motion_network and inpainting_network"
             )
-        if config.animation.avd and avd is None:
-            raise CheckpointError(
-                f"configuration '{configuration}' animates with the AVD network, which the weights lack; "
-                "leave out +avd or give a file saved after AVD training"
-            )
-        if config.animation.background == "always" and background is None:
-            raise CheckpointError(
-                f"configuration '{configuration}' wants the background's motion predicted, but the weights have "
-                "no background predictor; leave out +background"
-            )
+        config.animation.require_networks(
+            configuration, avd=avd is not None, background=background is not None
+        )
         self.name = name
         self.kp_detector = detector
         self.dense_motion_network = dense
@@ -144,8 +144,7 @@ class KeypointSetAnimation(nn.Module, ABC):
             "configuration": configuration,
             "align_corners": "true",
             "absolute_pose": "avd" if config.animation.avd else "driving",
-            "absolute_background": "predicted" if self.predicts_background("absolute") else "still",
-            "relative_background": "predicted" if self.predicts_background("relative") else "still",
+            **background_conventions(self.predicts_background),
             "adapt_movement_scale": "true",
         }
 
@@ -155,14 +154,7 @@ class KeypointSetAnimation(nn.Module, ABC):
 
     def predicts_background(self, transfer: str) -> bool:
         """Whether a transfer predicts the background's motion; otherwise it stands still."""
-        use = self.config.animation.background
-        if self.bg_predictor is None or use == "never":
-            return False
-        return use == "always" or (transfer == "absolute" and not self.config.animation.avd)
-
-    def keypoints(self, frames: Tensor) -> Keypoints:
-        """The key points of frames `(B, 3, H, W)`."""
-        return self.kp_detector(frames)
+        return self.bg_predictor is not None and self.config.animation.predicts_background(transfer)
 
     @torch.no_grad()
     def encode(self, source: Tensor, references: Tensor | None = None) -> Encoding:
@@ -178,56 +170,12 @@ class KeypointSetAnimation(nn.Module, ABC):
             self.keypoints(source),
         )
 
-    @torch.no_grad()
-    def animate(
-        self,
-        encoding: Encoding,
-        driving: Tensor,
-        *,
-        initial_driving: Tensor | None = None,
-        transfer: str = "absolute",
-    ) -> Tensor:
-        """The source in the poses of the driving frames; see `benchbed.interfaces.method.Method`.
-
-        Raises:
-            BenchbedError: unknown transfer, or relative transfer without its initial frame.
-        """
-        keypoints = self.driving_keypoints(
-            encoding, driving, initial_driving=initial_driving, transfer=transfer
-        )
-        background = None
-        if self.bg_predictor is not None and self.predicts_background(transfer):
-            background = self.bg_predictor(encoding.appearance.expand(len(driving)).image, driving)
-        return self.generate(encoding, keypoints, background).prediction
-
-    def driving_keypoints(
-        self,
-        encoding: Encoding,
-        driving: Tensor,
-        *,
-        initial_driving: Tensor | None = None,
-        transfer: str = "absolute",
-    ) -> Keypoints:
-        """The key points handed to the dense motion network, one set of sets per driving frame."""
-        if transfer not in TRANSFERS:
-            raise BenchbedError(
-                f"unknown transfer '{transfer}' for {self.name}; known: {', '.join(TRANSFERS)}"
-            )
-        relative = transfer == "relative"
-        if relative and initial_driving is None:
-            raise BenchbedError(
-                "relative transfer needs the first frame of the driving clip; give initial_driving"
-            )
-        self._check_size(driving)
-        keypoints = self.keypoints(driving)
-        if not relative and self.config.animation.avd:
-            return self.posed(encoding.keypoints, keypoints)
+    def transferred(self, source: Keypoints, driving: Keypoints, initial: Keypoints | None) -> Keypoints:
+        """The driving key points, posed by the AVD network, or relative to the initial ones where there are any."""
+        if initial is None and self.config.animation.avd:
+            return self.posed(source, driving)
         return transfer_keypoints(
-            encoding.keypoints,
-            keypoints,
-            self.keypoints(initial_driving) if initial_driving is not None and relative else None,
-            relative=relative,
-            adapt_movement_scale=True,
+            source, driving, initial, relative=initial is not None, adapt_movement_scale=True
         )
 
     def posed(self, source: Keypoints, driving: Keypoints) -> Keypoints:
@@ -268,14 +216,8 @@ class KeypointSetAnimation(nn.Module, ABC):
         return self.dense_motion_network(downsampled, source, driving, motions)
 
     def _check_size(self, frames: Tensor) -> None:
-        multiple = size_multiple(self.config)
-        height, width = frames.shape[2:]
         # A normalisation over the pixels of a map needs more than one of them.
-        if height % multiple or width % multiple or height == width == multiple:
-            raise BenchbedError(
-                f"{self.name} cannot work on frames of {width}x{height} pixels; both sides must be multiples of "
-                f"{multiple}, one of them larger than {multiple}, in this configuration"
-            )
+        require_multiples(self.name, frames, size_multiple(self.config), one_larger=True)
 
 
 def size_multiple(config: KeypointSetConfig) -> int:

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .animation import AnimationConfig
 from .configurations import (
     BACKGROUND_OPTIONS,
-    BACKGROUND_USE,
     background_use,
     resolution,
     split_options,
@@ -44,20 +44,6 @@ class DisentanglementConfig:
 
     id_bottle_size: int
     pose_bottle_size: int
-
-
-@dataclass(frozen=True)
-class AnimationConfig:
-    """Test-time choices.
-
-    Args:
-        avd: absolute transfer takes the pose through the AVD network.
-        background: when the background's motion is predicted: for `absolute` transfer of the driving key points
-            themselves, `always` or `never`.
-    """
-
-    avd: bool = False
-    background: str = "absolute"
 
 
 @dataclass(frozen=True)
@@ -118,9 +104,6 @@ def keypoint_set_config(published: Mapping[str, Any], count_words: Sequence[str]
     counts = [common.pop(word) for word in count_words if word in common]
     if not counts:
         raise KeyError(count_words[0])
-    animation = AnimationConfig(**published.get("animation", {}))
-    if animation.background not in BACKGROUND_USE:
-        raise ValueError(f"background '{animation.background}' is none of {', '.join(BACKGROUND_USE)}")
     avd = model.get("avd_network_params")
     return KeypointSetConfig(
         num_sets=counts[0],
@@ -131,7 +114,7 @@ def keypoint_set_config(published: Mapping[str, Any], count_words: Sequence[str]
         inpainting=InpaintingConfig(**model["generator_params"]),
         dense_motion=DenseMotionConfig(**model["dense_motion_params"]),
         disentanglement=None if avd is None else DisentanglementConfig(**avd),
-        animation=animation,
+        animation=AnimationConfig(**published.get("animation", {})),
         resolution=resolution(published),
     )
 

@@ -11,6 +11,30 @@ from benchbed.errors import BenchbedError
 from .linear_maps import inverse, product
 from .motion import Keypoints
 
+TRANSFERS = ("absolute", "relative")
+NO_INITIAL_FRAME = "relative transfer needs the first frame of the driving clip; give initial_driving"
+
+
+def initial_frame(
+    name: str, transfer: str, initial_driving: Tensor | None, *, relative_movement: bool = True
+) -> Tensor | None:
+    """The first driving frame `(1, 3, H, W)` where the transfer is relative to it, None where it is not.
+
+    Args:
+        name: of the method, for sentences.
+        relative_movement: whether `relative` takes the movement since that frame; it is `absolute` otherwise.
+
+    Raises:
+        BenchbedError: unknown transfer, or relative transfer without its initial frame.
+    """
+    if transfer not in TRANSFERS:
+        raise BenchbedError(f"unknown transfer '{transfer}' for {name}; known: {', '.join(TRANSFERS)}")
+    if transfer == "absolute" or not relative_movement:
+        return None
+    if initial_driving is None:
+        raise BenchbedError(NO_INITIAL_FRAME)
+    return initial_driving
+
 
 def hull_area(points: np.ndarray) -> float:
     """Area of the convex hull of points `(K, 2)`, in the points' squared unit; its volume for points `(K, 3)`.
@@ -62,9 +86,7 @@ def transfer_keypoints(
     if not relative:
         return driving
     if initial is None:
-        raise BenchbedError(
-            "relative transfer needs the first frame of the driving clip; give initial_driving"
-        )
+        raise BenchbedError(NO_INITIAL_FRAME)
     scale = movement_scale(source.value, initial.value) if adapt_movement_scale else 1.0
     value = scale * (driving.value - initial.value) + source.value
     jacobian = driving.jacobian

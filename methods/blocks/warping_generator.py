@@ -38,45 +38,51 @@ class Appearance:
         return Appearance(self.image.detach(), tuple(stage.detach() for stage in self.features))
 
 
+@dataclass(frozen=True, kw_only=True)
+class ImageBranchConfig:
+    """The image branch: warped and inpainted source features -> image.
+
+    Args:
+        skips: blend warped source features, and finally the warped source image, into every resolution.
+        align_corners: how warps sample, see `grids.sample`.
+    """
+
+    num_channels: int
+    block_expansion: int
+    max_features: int
+    num_down_blocks: int
+    num_bottleneck_blocks: int
+    skips: bool = False
+    align_corners: bool = False
+
+
 class WarpingGenerator(nn.Module):
     """Source image and its motion -> image.
 
     Args:
         motion_name, motion: the network that estimates the motion; published state dicts begin with it.
-        skips: blend warped source features, and finally the warped source image, into every resolution.
-        align_corners: how warps sample, see `grids.sample`.
+        config: describes the image branch.
 
     Source: FOMM, section 3.2; with skips MRAA, section 3.4 and its published code.
     """
 
-    def __init__(
-        self,
-        motion_name: str,
-        motion: nn.Module,
-        *,
-        num_channels: int,
-        block_expansion: int,
-        max_features: int,
-        num_down_blocks: int,
-        num_bottleneck_blocks: int,
-        skips: bool = False,
-        align_corners: bool = False,
-    ) -> None:
+    def __init__(self, motion_name: str, motion: nn.Module, config: ImageBranchConfig) -> None:
         super().__init__()
         self.add_module(motion_name, motion)
         widths = [
-            hourglass_width(block_expansion, max_features, level) for level in range(num_down_blocks + 1)
+            hourglass_width(config.block_expansion, config.max_features, level)
+            for level in range(config.num_down_blocks + 1)
         ]
         pairs = list(pairwise(widths))
-        self.first = SameBlock(num_channels, widths[0], kernel_size=7)
+        self.first = SameBlock(config.num_channels, widths[0], kernel_size=7)
         self.down_blocks = nn.ModuleList(DownBlock(before, after) for before, after in pairs)
         self.up_blocks = nn.ModuleList(UpBlock(after, before) for before, after in reversed(pairs))
         self.bottleneck = nn.Sequential()
-        for index in range(num_bottleneck_blocks):
+        for index in range(config.num_bottleneck_blocks):
             self.bottleneck.add_module(f"r{index}", ResidualBlock(widths[-1]))
-        self.final = nn.Conv2d(widths[0], num_channels, 7, padding=3)
-        self.skips = skips
-        self.align_corners = align_corners
+        self.final = nn.Conv2d(widths[0], config.num_channels, 7, padding=3)
+        self.skips = config.skips
+        self.align_corners = config.align_corners
 
     def look(self, source: Tensor) -> Appearance:
         """What depends on the source `(B, C, H, W)` in [0, 1] alone."""

@@ -7,9 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from benchbed.errors import WeightsMissingError
-
-from ..blocks.checkpoints import read_checkpoint
+from ..blocks.building import build_released
 from ..blocks.grids import coordinate_grid
 from ..blocks.keypoint_set_animation import KeypointSetAnimation
 from ..blocks.motion import Keypoints
@@ -100,27 +98,20 @@ class Cpabmm(KeypointSetAnimation):
 
 
 def build(*, checkpoint: Path | None, configuration: str | None) -> Cpabmm:
-    """CPABMM with the weights of a file, in eval mode on the CPU.
+    """CPABMM with the weights of a file, in eval mode on the CPU; see `build_released`.
 
     Args:
         checkpoint: safetensors of ours or a file written by the published training code.
         configuration: a published one, optionally with the options of `official`; None reads it from the file.
-
-    Raises:
-        WeightsMissingError: no file is given.
-        CheckpointError: the file does not fit, or is not safe to load.
-        UnknownNameError: no such configuration.
     """
-    if checkpoint is None:
-        raise WeightsMissingError(
-            "cpabmm needs a weights file and none was given; its authors released none, so give one written by "
-            "their training code with --checkpoint cpabmm=FILE"
-        )
-    read = read_checkpoint(Path(checkpoint), configuration, RELEASES)
-    method = Cpabmm(
-        cpabmm_config(read.published),
-        read.networks,
-        configuration=read.configuration,
-        trained_on=read.trained_on,
+    return build_released(
+        "cpabmm",
+        Cpabmm,
+        cpabmm_config,
+        RELEASES,
+        checkpoint,
+        configuration,
+        wanted=(
+            "its authors released none, so give one written by their training code with --checkpoint cpabmm=FILE"
+        ),
     )
-    return method.eval()

@@ -6,14 +6,11 @@ from pathlib import Path
 
 from torch import nn
 
-from benchbed.errors import WeightsMissingError
-
 from ..blocks.anchor_animation import AnchorAnimation
 from ..blocks.anchor_config import AnchorConfig
-from ..blocks.checkpoints import read_checkpoint
+from ..blocks.building import build_released
 from .checkpoint import RELEASES, inference_networks
 from .config import dam_config
-from .official import OFFICIAL_FILES
 
 
 class Dam(AnchorAnimation):
@@ -44,27 +41,10 @@ class Dam(AnchorAnimation):
 
 
 def build(*, checkpoint: Path | None, configuration: str | None) -> Dam:
-    """DAM with the weights of a file, in eval mode on the CPU.
+    """DAM with the weights of a file, in eval mode on the CPU; see `build_released`.
 
     Args:
         checkpoint: safetensors of ours or an officially released file.
         configuration: an official one, optionally with the options of `official`; None reads it from the file.
-
-    Raises:
-        WeightsMissingError: no file is given.
-        CheckpointError: the file does not fit, or is not safe to load.
-        UnknownNameError: no such configuration.
     """
-    if checkpoint is None:
-        raise WeightsMissingError(
-            "dam needs a weights file and none was given; give an officially released one with "
-            f"--checkpoint dam=FILE ({', '.join(OFFICIAL_FILES)})"
-        )
-    read = read_checkpoint(Path(checkpoint), configuration, RELEASES)
-    method = Dam(
-        dam_config(read.published),
-        read.networks,
-        configuration=read.configuration,
-        trained_on=read.trained_on,
-    )
-    return method.eval()
+    return build_released("dam", Dam, dam_config, RELEASES, checkpoint, configuration)

@@ -9,19 +9,16 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from benchbed.errors import BenchbedError, WeightsMissingError
-
-from ..blocks.checkpoints import read_checkpoint
+from ..blocks.building import build_released
+from ..blocks.frame_size import require_multiples
 from ..blocks.motion import Keypoints
-from ..blocks.transfer import transfer_keypoints
+from ..blocks.transfer import initial_frame, transfer_keypoints
 from .canonical_keypoints import CanonicalKeypointDetector
 from .checkpoint import RELEASES, inference_networks
 from .config import Facevid2vidConfig, facevid2vid_config
 from .generator import Appearance, Generation, VolumeGenerator
 from .head_pose import HeadPoseEstimator
 from .pose import View, posed
-
-TRANSFERS = ("absolute", "relative")
 
 
 @dataclass(frozen=True)
@@ -126,23 +123,12 @@ class Facevid2vid(nn.Module):
         view: View | None = None,
     ) -> Keypoints:
         """The key points `(N, K, 3)` handed to the generator, one set per driving frame; see `animate`."""
-        if transfer not in TRANSFERS:
-            raise BenchbedError(
-                f"unknown transfer '{transfer}' for facevid2vid; known: {', '.join(TRANSFERS)}"
-            )
-        relative = transfer == "relative"
-        if relative and initial_driving is None:
-            raise BenchbedError(
-                "relative transfer needs the first frame of the driving clip; give initial_driving"
-            )
-        initial = None
-        if relative and initial_driving is not None:
-            initial = self.posed_keypoints(encoding.canonical, initial_driving)
+        initial = initial_frame("facevid2vid", transfer, initial_driving)
         return transfer_keypoints(
             encoding.keypoints,
             self.posed_keypoints(encoding.canonical, driving, view),
-            initial,
-            relative=relative,
+            None if initial is None else self.posed_keypoints(encoding.canonical, initial),
+            relative=initial is not None,
             adapt_movement_scale=self.config.adapt_movement_scale,
         )
 
@@ -160,13 +146,7 @@ class Facevid2vid(nn.Module):
         )
 
     def _check_size(self, frames: Tensor) -> None:
-        multiple = size_multiple(self.config)
-        height, width = frames.shape[2:]
-        if height % multiple or width % multiple:
-            raise BenchbedError(
-                f"facevid2vid cannot work on frames of {width}x{height} pixels; "
-                f"both sides must be multiples of {multiple} in this configuration"
-            )
+        require_multiples("facevid2vid", frames, size_multiple(self.config))
 
 
 def size_multiple(config: Facevid2vidConfig) -> int:
@@ -179,27 +159,21 @@ def size_multiple(config: Facevid2vidConfig) -> int:
 
 
 def build(*, checkpoint: Path | None, configuration: str | None) -> Facevid2vid:
-    """Face-vid2vid with the weights of a file, in eval mode on the CPU.
+    """Face-vid2vid with the weights of a file, in eval mode on the CPU; see `build_released`.
 
     Args:
         checkpoint: safetensors of ours or a released file of the unofficial implementation.
         configuration: an official one, optionally with the options of `official`; None reads it from the file.
-
-    Raises:
-        WeightsMissingError: no file is given.
-        CheckpointError: the file does not fit, or is not safe to load.
-        UnknownNameError: no such configuration.
     """
-    if checkpoint is None:
-        raise WeightsMissingError(
-            "facevid2vid needs a weights file and none was given; give one of those released with the unofficial "
-            "implementation (Vox-256-New or Vox-256-Beta) with --checkpoint facevid2vid=FILE"
-        )
-    read = read_checkpoint(Path(checkpoint), configuration, RELEASES)
-    method = Facevid2vid(
-        facevid2vid_config(read.published),
-        read.networks,
-        configuration=read.configuration,
-        trained_on=read.trained_on,
+    return build_released(
+        "facevid2vid",
+        Facevid2vid,
+        facevid2vid_config,
+        RELEASES,
+        checkpoint,
+        configuration,
+        wanted=(
+            "give one of those released with the unofficial implementation (Vox-256-New or Vox-256-Beta) with "
+            "--checkpoint facevid2vid=FILE"
+        ),
     )
-    return method.eval()

@@ -7,14 +7,11 @@ from pathlib import Path
 
 from torch import nn
 
-from benchbed.errors import WeightsMissingError
-
-from ..blocks.checkpoints import read_checkpoint
+from ..blocks.building import build_released, released_file
 from ..blocks.first_order_animation import FirstOrderAnimation
 from ..blocks.keypoint_detector import KeypointDetector
 from .checkpoint import RELEASES, inference_networks
 from .config import FommConfig, fomm_config
-from .official import OFFICIAL_FILES
 
 
 class Fomm(FirstOrderAnimation):
@@ -59,27 +56,18 @@ def size_multiple(config: FommConfig) -> int:
 
 
 def build(*, checkpoint: Path | None, configuration: str | None) -> Fomm:
-    """FOMM with the weights of a file, in eval mode on the CPU.
+    """FOMM with the weights of a file, in eval mode on the CPU; see `build_released`.
 
     Args:
         checkpoint: safetensors of ours or an officially released file.
         configuration: an official one, optionally with `+aligned` or `+adapted`; None reads it from the file.
-
-    Raises:
-        WeightsMissingError: no file is given.
-        CheckpointError: the file does not fit, or is not safe to load.
-        UnknownNameError: no such configuration.
     """
-    if checkpoint is None:
-        raise WeightsMissingError(
-            "fomm needs a weights file and none was given; train one (benchbed train --method fomm) or give "
-            f"an officially released one with --checkpoint fomm=FILE ({', '.join(OFFICIAL_FILES)})"
-        )
-    read = read_checkpoint(Path(checkpoint), configuration, RELEASES)
-    method = Fomm(
-        fomm_config(read.published),
-        read.networks,
-        configuration=read.configuration,
-        trained_on=read.trained_on,
+    return build_released(
+        "fomm",
+        Fomm,
+        fomm_config,
+        RELEASES,
+        checkpoint,
+        configuration,
+        wanted=f"train one (benchbed train --method fomm) or give {released_file('fomm', RELEASES)}",
     )
-    return method.eval()

@@ -6,13 +6,10 @@ from pathlib import Path
 
 from torch import nn
 
-from benchbed.errors import WeightsMissingError
-
 from ..blocks.anchor_animation import AnchorAnimation
-from ..blocks.checkpoints import read_checkpoint
+from ..blocks.building import build_released
 from .checkpoint import RELEASES, inference_networks
 from .config import HdamConfig, hdam_config
-from .official import OFFICIAL_FILES
 
 
 class Hdam(AnchorAnimation):
@@ -43,27 +40,10 @@ class Hdam(AnchorAnimation):
 
 
 def build(*, checkpoint: Path | None, configuration: str | None) -> Hdam:
-    """HDAM with the weights of a file, in eval mode on the CPU.
+    """HDAM with the weights of a file, in eval mode on the CPU; see `build_released`.
 
     Args:
         checkpoint: safetensors of ours or an officially released file.
         configuration: an official one, optionally with the options of `official`; None reads it from the file.
-
-    Raises:
-        WeightsMissingError: no file is given.
-        CheckpointError: the file does not fit, or is not safe to load.
-        UnknownNameError: no such configuration.
     """
-    if checkpoint is None:
-        raise WeightsMissingError(
-            "hdam needs a weights file and none was given; give an officially released one with "
-            f"--checkpoint hdam=FILE ({', '.join(OFFICIAL_FILES)})"
-        )
-    read = read_checkpoint(Path(checkpoint), configuration, RELEASES)
-    method = Hdam(
-        hdam_config(read.published),
-        read.networks,
-        configuration=read.configuration,
-        trained_on=read.trained_on,
-    )
-    return method.eval()
+    return build_released("hdam", Hdam, hdam_config, RELEASES, checkpoint, configuration)

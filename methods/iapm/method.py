@@ -8,9 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from benchbed.errors import BenchbedError, WeightsMissingError
+from benchbed.errors import BenchbedError
 
-from ..blocks.checkpoints import read_checkpoint
+from ..blocks.building import build_released
+from ..blocks.frame_size import require_multiples
 from .checkpoint import RELEASES, inference_networks
 from .config import IapmConfig, iapm_config
 from .generator import MaskedGenerator, Source
@@ -93,13 +94,7 @@ class Iapm(nn.Module):
         return self.generator.refine(source, perturb(mask, self.config.generator.threshold))
 
     def _check_size(self, frames: Tensor) -> None:
-        multiple = size_multiple(self.config)
-        height, width = frames.shape[2:]
-        if height % multiple or width % multiple:
-            raise BenchbedError(
-                f"iapm cannot work on frames of {width}x{height} pixels; "
-                f"both sides must be multiples of {multiple} in this configuration"
-            )
+        require_multiples("iapm", frames, size_multiple(self.config))
 
 
 def size_multiple(config: IapmConfig) -> int:
@@ -113,27 +108,21 @@ def size_multiple(config: IapmConfig) -> int:
 
 
 def build(*, checkpoint: Path | None, configuration: str | None) -> Iapm:
-    """IAPM with the weights of a file, in eval mode on the CPU.
+    """IAPM with the weights of a file, in eval mode on the CPU; see `build_released`.
 
     Args:
         checkpoint: safetensors of ours or a file that the published training wrote.
         configuration: an official one, optionally with `+perturbed`; None reads it from the file's metadata.
-
-    Raises:
-        WeightsMissingError: no file is given.
-        CheckpointError: the file does not fit, or is not safe to load.
-        UnknownNameError: no such configuration.
     """
-    if checkpoint is None:
-        raise WeightsMissingError(
-            "iapm needs a weights file and none was given; its authors published none: train one with their code "
-            "and give it with --checkpoint iapm=FILE --configuration iapm=NAME"
-        )
-    read = read_checkpoint(Path(checkpoint), configuration, RELEASES)
-    method = Iapm(
-        iapm_config(read.published),
-        read.networks,
-        configuration=read.configuration,
-        trained_on=read.trained_on,
+    return build_released(
+        "iapm",
+        Iapm,
+        iapm_config,
+        RELEASES,
+        checkpoint,
+        configuration,
+        wanted=(
+            "its authors published none: train one with their code and give it with --checkpoint iapm=FILE "
+            "--configuration iapm=NAME"
+        ),
     )
-    return method.eval()

@@ -8,16 +8,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from benchbed.errors import BenchbedError, WeightsMissingError
-
-from ..blocks.checkpoints import read_checkpoint
+from ..blocks.building import build_released
+from ..blocks.frame_size import require_size
+from ..blocks.transfer import initial_frame
 from .animator import LatentAnimator, along
 from .checkpoint import RELEASES, inference_networks
 from .config import LiaConfig, lia_config
 from .encoder import Appearance
-from .official import OFFICIAL_FILES
-
-TRANSFERS = ("absolute", "relative")
 
 
 @dataclass(frozen=True)
@@ -109,18 +106,13 @@ class Lia(nn.Module):
 
         Source: LIA, equations 11 (absolute) and 12 (relative).
         """
-        if transfer not in TRANSFERS:
-            raise BenchbedError(f"unknown transfer '{transfer}' for lia; known: {', '.join(TRANSFERS)}")
+        initial = initial_frame("lia", transfer, initial_driving)
         self._check_size(driving)
-        if transfer == "absolute":
-            return self._path_of(driving, encoding.directions)
-        if initial_driving is None:
-            raise BenchbedError(
-                "relative transfer needs the first frame of the driving clip; give initial_driving"
-            )
-        self._check_size(initial_driving)
         driven = self._path_of(driving, encoding.directions)
-        return driven - self._path_of(initial_driving, encoding.directions) + encoding.path
+        if initial is None:
+            return driven
+        self._check_size(initial)
+        return driven - self._path_of(initial, encoding.directions) + encoding.path
 
     @torch.no_grad()
     def generate(self, encoding: Encoding, path: Tensor) -> Tensor:
@@ -143,12 +135,7 @@ class Lia(nn.Module):
         return self.gen.path(self.gen.enc.net_app.latent(_signed(frames)), directions)
 
     def _check_size(self, frames: Tensor) -> None:
-        height, width = frames.shape[2:]
-        if (height, width) != self.resolution:
-            raise BenchbedError(
-                f"lia cannot work on frames of {width}x{height} pixels; "
-                f"this configuration takes {self.config.size}x{self.config.size} only"
-            )
+        require_size("lia", frames, (self.config.size, self.config.size))
 
 
 def _signed(frames: Tensor) -> Tensor:
@@ -161,27 +148,10 @@ def _unsigned(frames: Tensor) -> Tensor:
 
 
 def build(*, checkpoint: Path | None, configuration: str | None) -> Lia:
-    """LIA with the weights of a file, in eval mode on the CPU.
+    """LIA with the weights of a file, in eval mode on the CPU; see `build_released`.
 
     Args:
         checkpoint: safetensors of ours or an officially released file.
         configuration: an official one; None reads it from the file.
-
-    Raises:
-        WeightsMissingError: no file is given.
-        CheckpointError: the file does not fit, or is not safe to load.
-        UnknownNameError: no such configuration.
     """
-    if checkpoint is None:
-        raise WeightsMissingError(
-            "lia needs a weights file and none was given; give an officially released one with "
-            f"--checkpoint lia=FILE ({', '.join(OFFICIAL_FILES)})"
-        )
-    read = read_checkpoint(Path(checkpoint), configuration, RELEASES)
-    method = Lia(
-        lia_config(read.published),
-        read.networks,
-        configuration=read.configuration,
-        trained_on=read.trained_on,
-    )
-    return method.eval()
+    return build_released("lia", Lia, lia_config, RELEASES, checkpoint, configuration)

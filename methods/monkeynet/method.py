@@ -9,17 +9,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from benchbed.errors import BenchbedError, WeightsMissingError
-
-from ..blocks.checkpoints import read_checkpoint
+from ..blocks.building import build_released
+from ..blocks.frame_size import require_multiples
+from ..blocks.transfer import initial_frame
 from .checkpoint import RELEASES, inference_networks
 from .config import MonkeyNetConfig, monkeynet_config
 from .generator import Generation, MotionTransferGenerator, SourceFeatures
 from .keypoint_detector import KeypointDetector
 from .keypoints import SpreadKeypoints, transfer_spread_keypoints
-from .official import OFFICIAL_FILES
-
-TRANSFERS = ("absolute", "relative")
 
 
 @dataclass(frozen=True)
@@ -102,20 +99,15 @@ class MonkeyNet(nn.Module):
         transfer: str = "absolute",
     ) -> SpreadKeypoints:
         """The key points handed to the generator, one set per driving frame."""
-        if transfer not in TRANSFERS:
-            raise BenchbedError(f"unknown transfer '{transfer}' for monkeynet; known: {', '.join(TRANSFERS)}")
+        initial = initial_frame("monkeynet", transfer, initial_driving)
         self._check_size(driving)
         keypoints = self.kp_detector(driving)
-        if transfer == "absolute":
+        if initial is None:
             return keypoints
-        if initial_driving is None:
-            raise BenchbedError(
-                "relative transfer needs the first frame of the driving clip; give initial_driving"
-            )
         return transfer_spread_keypoints(
             encoding.keypoints,
             keypoints,
-            self.kp_detector(initial_driving),
+            self.kp_detector(initial),
             move_location=True,
             **asdict(self.config.transfer),
         )
@@ -125,13 +117,7 @@ class MonkeyNet(nn.Module):
         return self.generator.decode(encoding.features, encoding.keypoints, keypoints)
 
     def _check_size(self, frames: Tensor) -> None:
-        multiple = size_multiple(self.config)
-        height, width = frames.shape[2:]
-        if height % multiple or width % multiple:
-            raise BenchbedError(
-                f"monkeynet cannot work on frames of {width}x{height} pixels; "
-                f"both sides must be multiples of {multiple} in this configuration"
-            )
+        require_multiples("monkeynet", frames, size_multiple(self.config))
 
 
 def size_multiple(config: MonkeyNetConfig) -> int:
@@ -147,28 +133,11 @@ def size_multiple(config: MonkeyNetConfig) -> int:
 
 
 def build(*, checkpoint: Path | None, configuration: str | None) -> MonkeyNet:
-    """Monkey-Net with the weights of a file, in eval mode on the CPU.
+    """Monkey-Net with the weights of a file, in eval mode on the CPU; see `build_released`.
 
     Args:
         checkpoint: safetensors of ours or an officially released file.
         configuration: an official one, optionally with `+aligned`, `+adapted`, `+adapted-variance` or `+clipped`;
             None reads it from the file.
-
-    Raises:
-        WeightsMissingError: no file is given.
-        CheckpointError: the file does not fit, or is not safe to load.
-        UnknownNameError: no such configuration.
     """
-    if checkpoint is None:
-        raise WeightsMissingError(
-            "monkeynet needs a weights file and none was given; give an officially released one with "
-            f"--checkpoint monkeynet=FILE ({', '.join(OFFICIAL_FILES)})"
-        )
-    read = read_checkpoint(Path(checkpoint), configuration, RELEASES)
-    method = MonkeyNet(
-        monkeynet_config(read.published),
-        read.networks,
-        configuration=read.configuration,
-        trained_on=read.trained_on,
-    )
-    return method.eval()
+    return build_released("monkeynet", MonkeyNet, monkeynet_config, RELEASES, checkpoint, configuration)

@@ -10,8 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..blocks.animation import AnimationConfig
 from ..blocks.background import BackgroundConfig
-from ..blocks.configurations import BACKGROUND_USE, reading, resolution
+from ..blocks.configurations import reading, resolution
+from ..blocks.motion_weighing import MotionWeighingConfig
+from ..blocks.warping_generator import ImageBranchConfig
 
 
 @dataclass(frozen=True)
@@ -30,36 +33,22 @@ class RegionPredictorConfig:
     pad: int = 3
 
 
-@dataclass(frozen=True)
-class FlowConfig:
+@dataclass(frozen=True, kw_only=True)
+class FlowConfig(MotionWeighingConfig):
     """The pixel-wise flow predictor: source and two sets of regions -> optical flow and occlusion."""
 
     num_regions: int
-    num_channels: int
     revert_axis_swap: bool
-    block_expansion: int
-    max_features: int
-    num_blocks: int
-    scale_factor: float = 1.0
     region_var: float = 0.01
     use_deformed_source: bool = True
     use_covar_heatmap: bool = False
-    estimate_occlusion_map: bool = False
-    align_corners: bool = False
 
 
-@dataclass(frozen=True)
-class GeneratorConfig:
-    """The generator: warped and inpainted source features -> image."""
+@dataclass(frozen=True, kw_only=True)
+class GeneratorConfig(ImageBranchConfig):
+    """The generator: optical flow, and the image branch it moves."""
 
-    num_channels: int
-    block_expansion: int
-    max_features: int
-    num_down_blocks: int
-    num_bottleneck_blocks: int
     flow: FlowConfig
-    skips: bool = False
-    align_corners: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,20 +62,6 @@ class DisentanglementConfig:
     id_bottle_size: int
     pose_bottle_size: int
     revert_axis_swap: bool = True
-
-
-@dataclass(frozen=True)
-class AnimationConfig:
-    """Test-time choices.
-
-    Args:
-        avd: absolute transfer takes the pose through the AVD network.
-        background: when the background's motion is predicted: for `absolute` transfer of the driving regions
-            themselves, `always` or `never`.
-    """
-
-    avd: bool = False
-    background: str = "absolute"
 
 
 @dataclass(frozen=True)
@@ -122,16 +97,13 @@ def _read(published: Mapping[str, Any]) -> MraaConfig:
     background = BackgroundConfig(
         num_channels=model["num_channels"], **model.get("bg_predictor_params", {"bg_type": "zero"})
     )
-    animation = AnimationConfig(**published.get("animation", {}))
-    if animation.background not in BACKGROUND_USE:
-        raise ValueError(f"background '{animation.background}' is none of {', '.join(BACKGROUND_USE)}")
     avd = model.get("avd_network_params")
     return MraaConfig(
         regions=_regions(model),
         background=background,
         generator=_generator(model, align_corners),
         disentanglement=None if avd is None else DisentanglementConfig(model["num_regions"], **avd),
-        animation=animation,
+        animation=AnimationConfig(**published.get("animation", {})),
         align_corners=align_corners,
         resolution=resolution(published),
     )

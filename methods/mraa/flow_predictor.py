@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..blocks.antialias import AntiAliasDownsample
 from ..blocks.first_order import sparse_motions
 from ..blocks.gaussians import ellipse_maps, gaussian_maps
 from ..blocks.grids import sample_each
-from ..blocks.hourglass import Hourglass
+from ..blocks.motion_weighing import MotionWeighing
 from .config import FlowConfig
 from .regions import Regions
 
@@ -33,30 +32,16 @@ class Flow:
     sparse_motions: Tensor
 
 
-class PixelwiseFlowPredictor(nn.Module):
+class PixelwiseFlowPredictor(MotionWeighing):
     """Source, two sets of regions and the background's motion -> optical flow.
 
     Source: MRAA, section 3.4.
     """
 
     def __init__(self, config: FlowConfig) -> None:
-        super().__init__()
-        motions = config.num_regions + 1
         per_motion = 1 + (config.num_channels if config.use_deformed_source else 0)
-        self.hourglass = Hourglass(
-            config.block_expansion, motions * per_motion, config.max_features, config.num_blocks
-        )
-        self.mask = nn.Conv2d(self.hourglass.out_channels, motions, 7, padding=3)
-        self.occlusion: nn.Conv2d | None = None
-        if config.estimate_occlusion_map:
-            self.occlusion = nn.Conv2d(self.hourglass.out_channels, 1, 7, padding=3)
-        if config.scale_factor != 1:
-            self.down = AntiAliasDownsample(config.num_channels, config.scale_factor)
+        super().__init__(config, config.num_regions + 1, per_motion)
         self.config = config
-
-    def downsample(self, source: Tensor) -> Tensor:
-        """The source at the size the flow is estimated at, `(B, C, h, w)`."""
-        return self.down(source) if self.config.scale_factor != 1 else source
 
     def forward(
         self, downsampled: Tensor, source: Regions, driving: Regions, background: Tensor | None
@@ -78,10 +63,8 @@ class PixelwiseFlowPredictor(nn.Module):
         if self.config.use_deformed_source:
             deformed = sample_each(downsampled, motions, align_corners=self.config.align_corners)
             inputs = torch.cat((inputs, deformed), dim=2)
-        features = self.hourglass(inputs.flatten(1, 2))
-        mask = torch.softmax(self.mask(features), dim=1)
+        mask, occlusion_map = self.weigh(inputs)
         optical_flow = (mask.unsqueeze(-1) * motions).sum(dim=1)
-        occlusion_map = None if self.occlusion is None else torch.sigmoid(self.occlusion(features))
         return Flow(optical_flow, occlusion_map, heatmaps, motions)
 
     def _heatmaps(self, regions: Regions, size: tuple[int, int] | torch.Size) -> Tensor:

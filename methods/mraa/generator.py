@@ -31,17 +31,7 @@ class RegionGenerator(WarpingGenerator):
     pixelwise_flow_predictor: PixelwiseFlowPredictor
 
     def __init__(self, config: GeneratorConfig) -> None:
-        super().__init__(
-            "pixelwise_flow_predictor",
-            PixelwiseFlowPredictor(config.flow),
-            num_channels=config.num_channels,
-            block_expansion=config.block_expansion,
-            max_features=config.max_features,
-            num_down_blocks=config.num_down_blocks,
-            num_bottleneck_blocks=config.num_bottleneck_blocks,
-            skips=config.skips,
-            align_corners=config.align_corners,
-        )
+        super().__init__("pixelwise_flow_predictor", PixelwiseFlowPredictor(config.flow), config)
 
     def encode(self, source: Tensor) -> SourceFeatures:
         """What depends on the source `(B, C, H, W)` in [0, 1] alone."""

@@ -9,22 +9,19 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from benchbed.errors import BenchbedError, CheckpointError, WeightsMissingError
-
+from ..blocks.animation import background_conventions
 from ..blocks.background import BackgroundPredictor
-from ..blocks.checkpoints import read_checkpoint
+from ..blocks.building import build_released
 from ..blocks.disentanglement import DisentanglementNetwork
 from ..blocks.first_order import SourceFeatures
-from ..blocks.transfer import transfer_keypoints
+from ..blocks.frame_size import require_multiples
+from ..blocks.transfer import initial_frame, transfer_keypoints
 from .avd import disentangle
 from .checkpoint import AVD, RELEASES, inference_networks
 from .config import MraaConfig, mraa_config
 from .generator import Generation, RegionGenerator
-from .official import OFFICIAL_FILES
 from .region_predictor import RegionPredictor
 from .regions import Regions
-
-TRANSFERS = ("absolute", "relative")
 
 
 @dataclass(frozen=True)
@@ -68,16 +65,9 @@ class Mraa(nn.Module):
             and isinstance(avd, DisentanglementNetwork | None)
         ):
             raise TypeError("networks must hold MRAA's region_predictor, bg_predictor and generator")
-        if config.animation.avd and avd is None:
-            raise CheckpointError(
-                f"configuration '{configuration}' animates with the AVD network, which the weights lack; "
-                "leave out +avd or give a file saved after AVD training"
-            )
-        if config.animation.background == "always" and not background.entries:
-            raise CheckpointError(
-                f"configuration '{configuration}' wants the background's motion predicted, but has no "
-                "background predictor; leave out +background"
-            )
+        config.animation.require_networks(
+            configuration, avd=avd is not None, background=bool(background.entries)
+        )
         self.region_predictor = regions
         self.bg_predictor = background
         self.generator = generator
@@ -89,18 +79,14 @@ class Mraa(nn.Module):
             "configuration": configuration,
             "align_corners": str(config.align_corners).lower(),
             "absolute_pose": "avd" if config.animation.avd else "driving",
-            "absolute_background": "predicted" if self.predicts_background("absolute") else "still",
-            "relative_background": "predicted" if self.predicts_background("relative") else "still",
+            **background_conventions(self.predicts_background),
             "adapt_movement_scale": "true",
             "relative_covariance": "driving",
         }
 
     def predicts_background(self, transfer: str) -> bool:
         """Whether a transfer predicts the background's motion; otherwise it stands still."""
-        use = self.config.animation.background
-        if not self.bg_predictor.entries or use == "never":
-            return False
-        return use == "always" or (transfer == "absolute" and not self.config.animation.avd)
+        return bool(self.bg_predictor.entries) and self.config.animation.predicts_background(transfer)
 
     @torch.no_grad()
     def encode(self, source: Tensor, references: Tensor | None = None) -> Encoding:
@@ -142,16 +128,11 @@ class Mraa(nn.Module):
         transfer: str = "absolute",
     ) -> Regions:
         """The regions handed to the generator, one set per driving frame."""
-        if transfer not in TRANSFERS:
-            raise BenchbedError(f"unknown transfer '{transfer}' for mraa; known: {', '.join(TRANSFERS)}")
-        if transfer == "relative" and initial_driving is None:
-            raise BenchbedError(
-                "relative transfer needs the first frame of the driving clip; give initial_driving"
-            )
+        initial = initial_frame("mraa", transfer, initial_driving)
         self._check_size(driving)
         regions = self.region_predictor(driving)
-        if transfer == "relative":
-            return relative_regions(encoding.regions, regions, self.region_predictor(initial_driving))
+        if initial is not None:
+            return relative_regions(encoding.regions, regions, self.region_predictor(initial))
         return self.posed_regions(encoding.regions, regions)
 
     def posed_regions(self, source: Regions, driving: Regions) -> Regions:
@@ -174,13 +155,7 @@ class Mraa(nn.Module):
         )
 
     def _check_size(self, frames: Tensor) -> None:
-        multiple = size_multiple(self.config)
-        height, width = frames.shape[2:]
-        if height % multiple or width % multiple:
-            raise BenchbedError(
-                f"mraa cannot work on frames of {width}x{height} pixels; "
-                f"both sides must be multiples of {multiple} in this configuration"
-            )
+        require_multiples("mraa", frames, size_multiple(self.config))
 
 
 def relative_regions(source: Regions, driving: Regions, initial: Regions) -> Regions:
@@ -199,33 +174,16 @@ def size_multiple(config: MraaConfig) -> int:
     regions, flow = config.regions, config.generator.flow
     return math.lcm(
         round(2**regions.num_blocks / regions.scale_factor),
-        round(2**flow.num_blocks / flow.scale_factor),
+        flow.size_multiple,
         2**config.generator.num_down_blocks,
     )
 
 
 def build(*, checkpoint: Path | None, configuration: str | None) -> Mraa:
-    """MRAA with the weights of a file, in eval mode on the CPU.
+    """MRAA with the weights of a file, in eval mode on the CPU; see `build_released`.
 
     Args:
         checkpoint: safetensors of ours or an officially released file.
         configuration: an official one, optionally with the options of `official`; None reads it from the file.
-
-    Raises:
-        WeightsMissingError: no file is given.
-        CheckpointError: the file does not fit, or is not safe to load.
-        UnknownNameError: no such configuration.
     """
-    if checkpoint is None:
-        raise WeightsMissingError(
-            "mraa needs a weights file and none was given; give an officially released one with "
-            f"--checkpoint mraa=FILE ({', '.join(OFFICIAL_FILES)})"
-        )
-    read = read_checkpoint(Path(checkpoint), configuration, RELEASES)
-    method = Mraa(
-        mraa_config(read.published),
-        read.networks,
-        configuration=read.configuration,
-        trained_on=read.trained_on,
-    )
-    return method.eval()
+    return build_released("mraa", Mraa, mraa_config, RELEASES, checkpoint, configuration)

@@ -6,10 +6,9 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from benchbed.errors import BenchbedError, WeightsMissingError
-
-from ..blocks.checkpoints import read_checkpoint
+from ..blocks.building import build_released
 from ..blocks.first_order_animation import FirstOrderAnimation
+from ..blocks.frame_size import require_size
 from .checkpoint import RELEASES, inference_networks
 from .config import MtiaConfig, mtia_config
 from .keypoint_detector import KeypointDetector
@@ -56,36 +55,25 @@ class Mtia(FirstOrderAnimation):
 
     def _check_size(self, frames: Tensor) -> None:
         # The position embedding fixes the number of patches.
-        height, width = self.config.resolution
-        if frames.shape[2:] != (height, width):
-            raise BenchbedError(
-                f"mtia cannot work on frames of {frames.shape[3]}x{frames.shape[2]} pixels; "
-                f"this configuration sees {width}x{height} alone"
-            )
+        require_size("mtia", frames, self.config.resolution)
 
 
 def build(*, checkpoint: Path | None, configuration: str | None) -> Mtia:
-    """MTIA with the weights of a file, in eval mode on the CPU.
+    """MTIA with the weights of a file, in eval mode on the CPU; see `build_released`.
 
     Args:
         checkpoint: safetensors of ours or an officially released file.
         configuration: an official one, optionally with the options of `official`; None reads it from the file.
-
-    Raises:
-        WeightsMissingError: no file is given.
-        CheckpointError: the file does not fit, or is not safe to load.
-        UnknownNameError: no such configuration.
     """
-    if checkpoint is None:
-        raise WeightsMissingError(
-            "mtia needs a weights file and none was given; give an officially released one with "
-            f"--checkpoint mtia=FILE and its configuration ({', '.join(official_names())})"
-        )
-    read = read_checkpoint(Path(checkpoint), configuration, RELEASES)
-    method = Mtia(
-        mtia_config(read.published),
-        read.networks,
-        configuration=read.configuration,
-        trained_on=read.trained_on,
+    return build_released(
+        "mtia",
+        Mtia,
+        mtia_config,
+        RELEASES,
+        checkpoint,
+        configuration,
+        wanted=(
+            "give an officially released one with --checkpoint mtia=FILE and its configuration "
+            f"({', '.join(official_names())})"
+        ),
     )
-    return method.eval()

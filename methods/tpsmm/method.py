@@ -6,16 +6,13 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from benchbed.errors import WeightsMissingError
-
-from ..blocks.checkpoints import read_checkpoint
+from ..blocks.building import build_released
 from ..blocks.keypoint_set_animation import KeypointSetAnimation, keypoint_set_networks
 from ..blocks.keypoint_set_config import POINTS_PER_SET, KeypointSetConfig
 from ..blocks.motion import Keypoints
 from ..blocks.thin_plate import ThinPlateSpline, fit_spline
 from .checkpoint import RELEASES
 from .config import tpsmm_config
-from .official import OFFICIAL_FILES
 
 
 def splines(source: Keypoints, driving: Keypoints) -> ThinPlateSpline:
@@ -60,27 +57,10 @@ class Tpsmm(KeypointSetAnimation):
 
 
 def build(*, checkpoint: Path | None, configuration: str | None) -> Tpsmm:
-    """TPSMM with the weights of a file, in eval mode on the CPU.
+    """TPSMM with the weights of a file, in eval mode on the CPU; see `build_released`.
 
     Args:
         checkpoint: safetensors of ours or an officially released file.
         configuration: an official one, optionally with the options of `official`; None reads it from the file.
-
-    Raises:
-        WeightsMissingError: no file is given.
-        CheckpointError: the file does not fit, or is not safe to load.
-        UnknownNameError: no such configuration.
     """
-    if checkpoint is None:
-        raise WeightsMissingError(
-            "tpsmm needs a weights file and none was given; give an officially released one with "
-            f"--checkpoint tpsmm=FILE ({', '.join(OFFICIAL_FILES)})"
-        )
-    read = read_checkpoint(Path(checkpoint), configuration, RELEASES)
-    method = Tpsmm(
-        tpsmm_config(read.published),
-        read.networks,
-        configuration=read.configuration,
-        trained_on=read.trained_on,
-    )
-    return method.eval()
+    return build_released("tpsmm", Tpsmm, tpsmm_config, RELEASES, checkpoint, configuration)

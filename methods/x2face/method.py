@@ -8,15 +8,15 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from benchbed.errors import BenchbedError, WeightsMissingError
+from benchbed.errors import BenchbedError
 
-from ..blocks.checkpoints import read_checkpoint
+from ..blocks.building import build_released
+from ..blocks.frame_size import require_multiples, size_of
 from ..blocks.grids import sample
 from .checkpoint import RELEASES, inference_networks
 from .config import X2FaceConfig, x2face_config
 from .driving_network import DrivingNetwork
 from .embedding_network import EmbeddingNetwork, mosaic
-from .official import OFFICIAL_FILES
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class X2Face(nn.Module):
         if references is not None:
             if references.shape[1:] != source.shape[1:]:
                 raise BenchbedError(
-                    f"references are {_size(references)} pixels and the source is {_size(source)}; "
+                    f"references are {size_of(references)} pixels and the source is {size_of(source)}; "
                     "give all views of a source in one size"
                 )
             views = torch.cat((source, references))
@@ -112,7 +112,7 @@ class X2Face(nn.Module):
         if vectors.shape[2:] != (1, 1):
             side = 2**self.config.num_downs
             raise BenchbedError(
-                f"frames of {_size(frames)} pixels have no single driving vector; resize them to {side}x{side}"
+                f"frames of {size_of(frames)} pixels have no single driving vector; resize them to {side}x{side}"
             )
         return vectors.flatten(1)
 
@@ -129,40 +129,14 @@ class X2Face(nn.Module):
         return sample(faces, positions, align_corners=self.config.align_corners).clamp(0, 1)
 
     def _check_size(self, frames: Tensor) -> None:
-        multiple = 2**self.config.num_downs
-        if frames.shape[2] % multiple or frames.shape[3] % multiple:
-            raise BenchbedError(
-                f"x2face cannot work on frames of {_size(frames)} pixels; "
-                f"both sides must be multiples of {multiple} in this configuration"
-            )
-
-
-def _size(frames: Tensor) -> str:
-    return f"{frames.shape[3]}x{frames.shape[2]}"
+        require_multiples("x2face", frames, 2**self.config.num_downs)
 
 
 def build(*, checkpoint: Path | None, configuration: str | None) -> X2Face:
-    """X2Face with the weights of a file, in eval mode on the CPU.
+    """X2Face with the weights of a file, in eval mode on the CPU; see `build_released`.
 
     Args:
         checkpoint: safetensors of ours or an officially released file.
         configuration: an official one, optionally with `+unaligned`; None reads it from the file.
-
-    Raises:
-        WeightsMissingError: no file is given.
-        CheckpointError: the file does not fit, or is not safe to load.
-        UnknownNameError: no such configuration.
     """
-    if checkpoint is None:
-        raise WeightsMissingError(
-            "x2face needs a weights file and none was given; give an officially released one with "
-            f"--checkpoint x2face=FILE ({', '.join(OFFICIAL_FILES)})"
-        )
-    read = read_checkpoint(Path(checkpoint), configuration, RELEASES)
-    method = X2Face(
-        x2face_config(read.published),
-        read.networks,
-        configuration=read.configuration,
-        trained_on=read.trained_on,
-    )
-    return method.eval()
+    return build_released("x2face", X2Face, x2face_config, RELEASES, checkpoint, configuration)

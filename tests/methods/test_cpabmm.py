@@ -7,7 +7,6 @@ import json
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
 from scipy.integrate import solve_ivp
 from torch import Tensor, nn
 
@@ -21,6 +20,17 @@ from benchbed.methods.cpabmm.method import Cpabmm, build
 from benchbed.methods.cpabmm.official import DATASETS, official, official_names
 from benchbed.methods.cpabmm.structure import key_self_similarity
 from benchbed.methods.cpabmm.tessellation import cell_of, constraints, velocity_basis
+
+from .released import (
+    OPTIMIZER,
+    check_batch,
+    check_same_frames,
+    check_wrong_transfers,
+    frames,
+    on_meta,
+    write_own,
+    write_released,
+)
 
 SMALL = {
     "resolution": 32,
@@ -37,10 +47,6 @@ SMALL = {
         "avd_network_params": {"id_bottle_size": 4, "pose_bottle_size": 4},
     },
 }
-
-
-def frames(count: int, size: int = 32, seed: int = 0) -> Tensor:
-    return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(seed))
 
 
 def points(*shape: int, seed: int = 0) -> Tensor:
@@ -63,8 +69,7 @@ def small_method(iterations: int = 5, **animation: object) -> Cpabmm:
 @pytest.mark.parametrize("name", official_names())
 def test_published_configurations_add_one_motion_to_those_of_thin_plates(name):
     config = cpabmm_config(official(name))
-    with torch.device("meta"):
-        networks = inference_networks(config)
+    networks = on_meta(inference_networks, config)
     counts = {key: sum(p.numel() for p in network.parameters()) for key, network in networks.items()}
     assert counts["kp_detector"] == 11_227_812
     assert counts["inpainting_network"] == 24_737_283
@@ -101,17 +106,8 @@ def test_a_method_without_weights_says_that_none_were_released():
 
 
 def test_a_file_of_the_training_code_loads_under_its_configuration_alone(tmp_path):
-    with torch.device("meta"):
-        networks = inference_networks(cpabmm_config(official("vox-256")), frozenset({"bg_predictor"}))
-    content: dict[str, object] = {
-        network: {
-            key: torch.zeros((), dtype=value.dtype).expand(value.shape)
-            for key, value in module.state_dict().items()
-        }
-        for network, module in networks.items()
-    }
-    path = tmp_path / "00000099-checkpoint.pth.tar"
-    torch.save({**content, "optimizer": {"state": {}, "param_groups": []}, "epoch": 99}, path)
+    networks = on_meta(inference_networks, cpabmm_config(official("vox-256")), frozenset({"bg_predictor"}))
+    path = write_released(tmp_path / "00000099-checkpoint.pth.tar", networks, optimizer=OPTIMIZER)
     method = build(checkpoint=path, configuration="taichi-256")
     assert isinstance(method, Method)
     assert (method.trained_on, method.resolution) == ("unknown", (256, 256))
@@ -126,17 +122,11 @@ def test_a_file_of_the_training_code_loads_under_its_configuration_alone(tmp_pat
 
 
 def test_our_file_carries_its_configuration_and_no_basis(tmp_path):
-    method, path = small_method(), tmp_path / "small.safetensors"
+    method = small_method()
     assert not any("basis" in name for name in method.state_dict())
-    save_file(
-        method.state_dict(), path, metadata={"configuration": json.dumps(SMALL), "trained_on": "puppets"}
-    )
+    path = write_own(tmp_path, method.state_dict(), SMALL)
     loaded = build(checkpoint=path, configuration=None)
-    assert (loaded.trained_on, loaded.resolution) == ("puppets", (32, 32))
-    source, driving = frames(1), frames(2, seed=1)
-    assert torch.equal(
-        loaded.animate(loaded.encode(source), driving), method.animate(method.encode(source), driving)
-    )
+    check_same_frames(loaded, method, frames(1), frames(2, seed=1))
 
 
 @pytest.mark.parametrize("transfer", ["absolute", "relative"])
@@ -145,20 +135,14 @@ def test_a_batch_equals_frame_by_frame(transfer, avd):
     method, driving = small_method(avd=avd), frames(5, seed=2)
     encoding = method.encode(frames(1))
     options = {"initial_driving": driving[:1], "transfer": transfer}
-    batch = method.animate(encoding, driving, **options)
-    single = torch.cat([method.animate(encoding, frame[None], **options) for frame in driving])
-    assert batch.shape == (5, 3, 32, 32)
-    # 1e-5: convolutions of another batch size sum in another order
-    assert torch.allclose(batch, single, atol=1e-5)
+    check_batch(method, encoding, driving, **options)
 
 
 def test_converged_fits_do_not_depend_on_the_batch():
     method, driving = small_method(iterations=60), frames(3, seed=3)
     encoding = method.encode(frames(1))
-    batch = method.animate(encoding, driving)
-    single = torch.cat([method.animate(encoding, frame[None]) for frame in driving])
-    # 1e-5: as above; nothing more although the fits have converged and oscillate
-    assert torch.allclose(batch, single, atol=1e-5)
+    # Within its bound although the fits have converged and oscillate.
+    check_batch(method, encoding, driving)
 
 
 def test_frames_are_generated_under_inference_mode_as_without():
@@ -177,11 +161,7 @@ def test_relative_transfer_from_the_initial_pose_keeps_the_source_pose():
 
 def test_wrong_calls_are_answered_with_a_sentence():
     method = small_method()
-    encoding = method.encode(frames(1))
-    with pytest.raises(BenchbedError, match="give initial_driving"):
-        method.animate(encoding, frames(1), transfer="relative")
-    with pytest.raises(BenchbedError, match="unknown transfer 'avd' for cpabmm"):
-        method.animate(encoding, frames(1), transfer="avd")
+    check_wrong_transfers(method, "cpabmm", frames(1))
     with pytest.raises(BenchbedError, match="cpabmm cannot work on frames of 30x30"):
         method.encode(frames(1, size=30))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as functional
-from safetensors.torch import save_file
 from torch import Tensor
 
 from benchbed.errors import BenchbedError, CheckpointError, UnknownNameError, WeightsMissingError
@@ -30,6 +28,17 @@ from benchbed.methods.facevid2vid.method import Facevid2vid, build
 from benchbed.methods.facevid2vid.official import DATASETS, official, official_names
 from benchbed.methods.facevid2vid.pose import HeadPose, View, degrees, posed, rotation
 from benchbed.methods.facevid2vid.spade import SpadeBlock
+
+from .released import (
+    OPTIMIZER,
+    check_batch,
+    check_same_frames,
+    check_wrong_transfers,
+    frames,
+    on_meta,
+    write_own,
+    write_released,
+)
 
 HOURGLASS = {"block_expansion": 4, "max_features": 8, "num_blocks": 2}
 SMALL: dict[str, Any] = {
@@ -64,10 +73,6 @@ SMALL: dict[str, Any] = {
 }
 
 
-def frames(count: int, size: int = 32, seed: int = 0) -> Tensor:
-    return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(seed))
-
-
 def seeded(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
@@ -95,21 +100,9 @@ def small_method(published: dict[str, Any] = SMALL) -> Facevid2vid:
 
 def released(path: Path, name: str) -> Path:
     """A file in the released layout: nested state dicts, optimiser states, an epoch."""
-    with torch.device("meta"):
-        networks = inference_networks(facevid2vid_config(official(name)))
-    # Zeros that share one element: a small file of full-size tensors.
-    content: dict[str, Any] = {
-        network: {
-            key: torch.zeros((), dtype=value.dtype).expand(value.shape)
-            for key, value in module.state_dict().items()
-        }
-        for network, module in networks.items()
-    }
-    content["discriminator"] = {"discs.1.conv.weight": torch.zeros(1)}
-    for network in networks:
-        content[f"optimizer_{network}"] = {"state": {0: {"exp_avg": torch.zeros(3)}}, "param_groups": []}
-    torch.save({**content, "epoch": 99}, path)
-    return path
+    networks = on_meta(inference_networks, facevid2vid_config(official(name)))
+    optimizers = {f"optimizer_{network}": OPTIMIZER for network in networks}
+    return write_released(path, networks, discriminator={"discs.1.conv.weight": torch.zeros(1)}, **optimizers)
 
 
 @pytest.fixture(scope="module")
@@ -120,8 +113,7 @@ def official_files(tmp_path_factory) -> dict[str, Path]:
 
 def test_official_configurations_have_the_published_parameter_counts():
     for name in official_names():
-        with torch.device("meta"):
-            networks = inference_networks(facevid2vid_config(official(name)))
+        networks = on_meta(inference_networks, facevid2vid_config(official(name)))
         counts = {key: sum(p.numel() for p in network.parameters()) for key, network in networks.items()}
         generator = 100_988_176 if name == "vox-256" else 53_101_392
         assert counts == {"generator": generator, "kp_detector": 41_940_047, "he_estimator": 30_254_838}
@@ -166,16 +158,10 @@ def test_the_wrong_configuration_is_refused_with_the_tensors_and_the_right_one(o
 
 
 def test_our_file_carries_its_configuration(tmp_path, method):
-    path = tmp_path / "small.safetensors"
-    metadata = {"configuration": json.dumps(SMALL), "trained_on": "puppets"}
-    save_file(method.state_dict(), path, metadata=metadata)
+    path = write_own(tmp_path, method.state_dict(), SMALL)
     loaded = build(checkpoint=path, configuration=None)
-    assert (loaded.trained_on, loaded.resolution) == ("puppets", (32, 32))
-    source, driving = frames(1), frames(2, seed=1)
-    assert torch.equal(
-        loaded.animate(loaded.encode(source), driving), method.animate(method.encode(source), driving)
-    )
-    save_file(method.state_dict() | {"generator.final.bias": torch.zeros(4)}, path, metadata=metadata)
+    check_same_frames(loaded, method, frames(1), frames(2, seed=1))
+    path = write_own(tmp_path, method.state_dict(), SMALL, **{"generator.final.bias": torch.zeros(4)})
     with pytest.raises(CheckpointError, match=r"1 misshapen \(generator\.final\.bias \[4\] instead of \[3\]"):
         build(checkpoint=path, configuration=None)
 
@@ -185,11 +171,7 @@ def test_our_file_carries_its_configuration(tmp_path, method):
 def test_a_batch_equals_frame_by_frame(method, transfer, view):
     driving, encoding = frames(5, seed=2), method.encode(frames(1))
     options: dict[str, Any] = {"initial_driving": driving[:1], "transfer": transfer, "view": view}
-    batch = method.animate(encoding, driving, **options)
-    single = torch.cat([method.animate(encoding, frame[None], **options) for frame in driving])
-    assert batch.shape == (5, 3, 32, 32)
-    # 1e-5: convolutions of another batch size sum in another order
-    assert torch.allclose(batch, single, atol=1e-5)
+    check_batch(method, encoding, driving, **options)
 
 
 @pytest.mark.parametrize("jacobians", [False, True])
@@ -265,11 +247,8 @@ def test_posed_key_points_are_turned_then_moved():
 
 
 def test_wrong_calls_are_answered_with_a_sentence(method):
+    check_wrong_transfers(method, "facevid2vid", frames(1))
     encoding = method.encode(frames(1))
-    with pytest.raises(BenchbedError, match="give initial_driving"):
-        method.animate(encoding, frames(1), transfer="relative")
-    with pytest.raises(BenchbedError, match="unknown transfer 'avd'"):
-        method.animate(encoding, frames(1), transfer="avd")
     for call in (method.encode, lambda wrong: method.animate(encoding, wrong)):
         with pytest.raises(BenchbedError, match="multiples of 16"):
             call(frames(1, size=24))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -13,13 +12,23 @@ from torch import Tensor, nn
 from benchbed.errors import BenchbedError, CheckpointError, UnknownNameError, WeightsMissingError
 from benchbed.interfaces.method import Method
 from benchbed.interfaces.training import FramePair
-from benchbed.methods.fomm.best_frame import best_frame, outward_passes
+from benchbed.methods.blocks.best_frame import best_frame, outward_passes
 from benchbed.methods.fomm.checkpoint import inference_networks
 from benchbed.methods.fomm.config import fomm_config
 from benchbed.methods.fomm.method import Fomm, build
 from benchbed.methods.fomm.official import DATASETS, OFFICIAL_FILES, official, official_names
 from benchbed.methods.fomm.presets import Preset, preset_named
 from benchbed.methods.fomm.training import FommTraining, build_discriminator, build_training
+
+from .released import (
+    OPTIMIZER,
+    check_batch,
+    check_wrong_transfers,
+    frames,
+    on_meta,
+    write_own,
+    write_released,
+)
 
 SMALL = {
     "resolution": 32,
@@ -64,10 +73,6 @@ class Taps(nn.Module):
         return [frames, frames[:, :, ::2], frames[..., ::2], frames.square()]
 
 
-def frames(count: int, size: int = 32, seed: int = 0) -> Tensor:
-    return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(seed))
-
-
 def small_method(seed: int = 0) -> Fomm:
     torch.manual_seed(seed)
     method = Fomm(fomm_config(SMALL)).eval()
@@ -81,36 +86,24 @@ def small_file(folder: Path, method: Fomm, **changes: Tensor) -> Path:
         name: value.half() if value.is_floating_point() else value
         for name, value in method.state_dict().items()
     }
-    path = folder / "small.safetensors"
-    save_file(tensors | changes, path, metadata={"configuration": json.dumps(SMALL), "trained_on": "puppets"})
-    return path
+    return write_own(folder, tensors, SMALL, **changes)
 
 
 @pytest.fixture(scope="module")
 def official_file(tmp_path_factory) -> Path:
     """A file in the released format: nested state dicts, optimiser states, an epoch."""
-    with torch.device("meta"):
-        shapes = inference_networks(fomm_config(official("mgif-256"))).state_dict()
-    tensors = {name: torch.zeros(value.shape, dtype=value.dtype) for name, value in shapes.items()}
-    content = {
-        network: {n.removeprefix(f"{network}."): v for n, v in tensors.items() if n.startswith(f"{network}.")}
-        for network in ("generator", "kp_detector")
-    }
-    content["discriminator"] = {"discs.1.conv.bias": torch.zeros(1)}
-    content["optimizer_generator"] = {
-        "state": {0: {"exp_avg": torch.zeros(3)}},
-        "param_groups": [{"lr": 2e-4}],
-    }
-    path = tmp_path_factory.mktemp("official") / "mgif-cpk.pth.tar"
-    torch.save({**content, "epoch": 99}, path)
-    return path
+    return write_released(
+        tmp_path_factory.mktemp("official") / "mgif-cpk.pth.tar",
+        on_meta(inference_networks, fomm_config(official("mgif-256"))),
+        discriminator={"discs.1.conv.bias": torch.zeros(1)},
+        optimizer_generator=OPTIMIZER,
+    )
 
 
 @pytest.mark.parametrize("name", official_names())
 def test_official_configurations_have_the_published_parameter_counts(name):
     config = fomm_config(official(name))
-    with torch.device("meta"):
-        networks = inference_networks(config)
+    networks = on_meta(inference_networks, config)
     count = {key: sum(p.numel() for p in network.parameters()) for key, network in networks.items()}
     # One shared jacobian map saves 9 of 10 heads of 4 x (35 x 7 x 7 + 1).
     shared = 36 * (35 * 49 + 1) if name == "mgif-256" else 0
@@ -196,11 +189,7 @@ def test_a_batch_equals_frame_by_frame(transfer):
     method, driving = small_method(), frames(5, seed=2)
     encoding = method.encode(frames(1))
     options = {"initial_driving": driving[:1], "transfer": transfer}
-    batch = method.animate(encoding, driving, **options)
-    single = torch.cat([method.animate(encoding, frame[None], **options) for frame in driving])
-    assert batch.shape == (5, 3, 32, 32)
-    # 1e-5: convolutions of another batch size sum in another order
-    assert torch.allclose(batch, single, atol=1e-5)
+    check_batch(method, encoding, driving, **options)
 
 
 def test_relative_transfer_from_the_initial_pose_keeps_the_source_pose():
@@ -214,11 +203,7 @@ def test_relative_transfer_from_the_initial_pose_keeps_the_source_pose():
 
 def test_wrong_calls_are_answered_with_a_sentence():
     method = small_method()
-    encoding = method.encode(frames(1))
-    with pytest.raises(BenchbedError, match="give initial_driving"):
-        method.animate(encoding, frames(1), transfer="relative")
-    with pytest.raises(BenchbedError, match="unknown transfer 'avd'"):
-        method.animate(encoding, frames(1), transfer="avd")
+    check_wrong_transfers(method, "fomm", frames(1))
     with pytest.raises(BenchbedError, match="multiples of 8"):
         method.encode(frames(1, size=30))
     with pytest.raises(BenchbedError, match="lacks 'model_params'"):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from benchbed.errors import BenchbedError, CheckpointError, UnknownNameError, WeightsMissingError
 from benchbed.interfaces.method import Method
@@ -24,6 +24,8 @@ from benchbed.methods.hdam.losses import (
 )
 from benchbed.methods.hdam.method import Hdam, build
 from benchbed.methods.hdam.official import DATASETS, OFFICIAL_FILES, official, official_names
+
+from .released import OPTIMIZER, check_batch, frames, on_meta, write_released
 
 HOURGLASS = {"block_expansion": 4, "max_features": 8, "num_blocks": 2}
 SMALL: dict[str, Any] = {
@@ -53,10 +55,6 @@ SMALL: dict[str, Any] = {
 }
 
 
-def frames(count: int, size: int = 32, seed: int = 0) -> Tensor:
-    return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(seed))
-
-
 def changed(part: str, **words: Any) -> dict[str, Any]:
     """The small configuration with other words in one part of its model."""
     published = copy.deepcopy(SMALL)
@@ -75,29 +73,14 @@ def small_method(published: dict[str, Any] = SMALL, *, seed: int = 0, **animatio
 
 def released(path: Path, name: str) -> Path:
     """A file in the released layout: nested state dicts, optimiser states, an epoch."""
-    with torch.device("meta"):
-        networks = inference_networks(hdam_config(official(name)))
-    # Zeros that share one element: a small file of full-size tensors.
-    content: dict[str, Any] = {
-        network: {
-            key: torch.zeros((), dtype=value.dtype).expand(value.shape)
-            for key, value in module.state_dict().items()
-        }
-        for network, module in networks.items()
-    }
-    content["optimizer_generator"] = {
-        "state": {0: {"exp_avg": torch.zeros(3)}},
-        "param_groups": [{"lr": 2e-4}],
-    }
-    torch.save({**content, "epoch": 99}, path)
-    return path
+    networks = on_meta(inference_networks, hdam_config(official(name)))
+    return write_released(path, networks, optimizer_generator=OPTIMIZER)
 
 
 @pytest.mark.parametrize("name", official_names())
 def test_official_configurations_have_the_published_parameter_counts(name):
     config = hdam_config(official(name))
-    with torch.device("meta"):
-        networks = inference_networks(config)
+    networks = on_meta(inference_networks, config)
     counts = {key: sum(p.numel() for p in network.parameters()) for key, network in networks.items()}
     # DAM's detector of 11 anchors with one map of jacobians, 7x7 heads for further anchors, two blocks of attention.
     head = 35 * 49 + 1
@@ -143,11 +126,7 @@ def test_a_batch_equals_frame_by_frame(transfer):
     method, driving = small_method(), frames(5, seed=2)
     encoding = method.encode(frames(1))
     options = {"initial_driving": driving[:1], "transfer": transfer}
-    batch = method.animate(encoding, driving, **options)
-    single = torch.cat([method.animate(encoding, frame[None], **options) for frame in driving])
-    assert batch.shape == (5, 3, 32, 32)
-    # 1e-5: convolutions of another batch size sum in another order
-    assert torch.allclose(batch, single, atol=1e-5)
+    check_batch(method, encoding, driving, **options)
 
 
 def test_relative_transfer_from_the_initial_pose_keeps_the_source_pose():

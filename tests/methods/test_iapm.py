@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
-from torch import Tensor
 
 from benchbed.errors import BenchbedError, CheckpointError, UnknownNameError, WeightsMissingError
 from benchbed.interfaces.method import Method
@@ -19,6 +18,9 @@ from benchbed.methods.iapm.config import iapm_config
 from benchbed.methods.iapm.method import Iapm, build
 from benchbed.methods.iapm.official import DATASETS, official, official_names
 from benchbed.methods.iapm.perturbation import perturb
+
+from .released import OPTIMIZER, check_batch, check_same_frames, on_meta, write_own, write_released
+from .released import frames as noise
 
 SMALL: dict[str, Any] = {
     "resolution": 64,
@@ -50,8 +52,7 @@ SMALL: dict[str, Any] = {
 }
 
 
-def frames(count: int, size: int = 64, seed: int = 0) -> Tensor:
-    return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(seed))
+frames = partial(noise, size=64)
 
 
 def small_method(seed: int = 0, *, perturbed: bool = False) -> Iapm:
@@ -59,43 +60,18 @@ def small_method(seed: int = 0, *, perturbed: bool = False) -> Iapm:
     return Iapm(iapm_config({**SMALL, "perturbed": perturbed})).eval()
 
 
-def small_file(folder: Path, method: Iapm, **changes: Tensor) -> Path:
-    path = folder / "small.safetensors"
-    save_file(
-        method.state_dict() | changes,
-        path,
-        metadata={"configuration": json.dumps(SMALL), "trained_on": "puppets"},
-    )
-    return path
-
-
 @pytest.fixture(scope="module")
 def trained_file(tmp_path_factory) -> Path:
     """A file as the published training writes it: nested state dicts, optimiser states, an epoch."""
-    with torch.device("meta"):
-        networks = inference_networks(iapm_config(official("taichi-256")))
-    # Zeros that share one element: a small file of full-size tensors.
-    content: dict[str, Any] = {
-        network: {
-            key: torch.zeros((), dtype=value.dtype).expand(value.shape)
-            for key, value in module.state_dict().items()
-        }
-        for network, module in networks.items()
-    }
-    content["optimizer_mask_generator"] = {
-        "state": {0: {"exp_avg": torch.zeros(3)}},
-        "param_groups": [{"lr": 2e-4}],
-    }
+    networks = on_meta(inference_networks, iapm_config(official("taichi-256")))
     path = tmp_path_factory.mktemp("official") / "00000099-checkpoint.pth.tar"
-    torch.save({**content, "epoch": 99}, path)
-    return path
+    return write_released(path, networks, optimizer_mask_generator=OPTIMIZER)
 
 
 @pytest.mark.parametrize("name", official_names())
 def test_official_configurations_have_the_published_parameter_counts(name):
     config = iapm_config(official(name))
-    with torch.device("meta"):
-        networks = inference_networks(config)
+    networks = on_meta(inference_networks, config)
     counts = {key: sum(p.numel() for p in network.parameters()) for key, network in networks.items()}
     assert counts == {"generator": 76_892_959, "mask_generator": 12_564_417}
     assert config.generator.threshold == (100 if name == "vox-256" else 60)
@@ -129,33 +105,25 @@ def test_a_file_of_the_published_training_loads_under_a_named_configuration(trai
 
 
 def test_a_file_of_other_tensors_is_refused_with_their_names(tmp_path):
-    path = small_file(tmp_path, small_method())
+    path = write_own(tmp_path, small_method().state_dict(), SMALL)
     with pytest.raises(CheckpointError, match=r"misshapen \(generator.*instead of"):
         build(checkpoint=path, configuration="vox-256")
-    path = small_file(tmp_path, small_method(), **{"generator.more": torch.zeros(4)})
+    path = write_own(tmp_path, small_method().state_dict(), SMALL, **{"generator.more": torch.zeros(4)})
     with pytest.raises(CheckpointError, match=r"1 unexpected \(generator\.more"):
         build(checkpoint=path, configuration=None)
 
 
 def test_our_file_carries_its_configuration(tmp_path):
     method = small_method()
-    loaded = build(checkpoint=small_file(tmp_path, method), configuration=None)
-    assert (loaded.trained_on, loaded.resolution) == ("puppets", (64, 64))
-    source, driving = frames(1), frames(2, seed=1)
-    assert torch.equal(
-        loaded.animate(loaded.encode(source), driving), method.animate(method.encode(source), driving)
-    )
+    loaded = build(checkpoint=write_own(tmp_path, method.state_dict(), SMALL), configuration=None)
+    check_same_frames(loaded, method, frames(1), frames(2, seed=1))
 
 
 @pytest.mark.parametrize("perturbed", [False, True])
 def test_a_batch_equals_frame_by_frame(perturbed):
     method, driving = small_method(perturbed=perturbed), frames(5, seed=2)
     encoding = method.encode(frames(1))
-    batch = method.animate(encoding, driving)
-    single = torch.cat([method.animate(encoding, frame[None]) for frame in driving])
-    assert batch.shape == (5, 3, 64, 64)
-    # 1e-5: convolutions of another batch size sum in another order
-    assert torch.allclose(batch, single, atol=1e-5)
+    check_batch(method, encoding, driving)
 
 
 def test_the_perturbed_path_is_another_one():

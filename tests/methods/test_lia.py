@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,9 @@ from benchbed.methods.lia.config import lia_config
 from benchbed.methods.lia.method import Lia, build
 from benchbed.methods.lia.official import DATASETS, OFFICIAL_FILES, official, official_names
 
+from .released import check_batch, check_wrong_transfers, write_own
+from .released import frames as noise
+
 SMALL = {
     "size": 16,
     "style_dim": 12,
@@ -28,8 +31,7 @@ SMALL = {
 }
 
 
-def frames(count: int, size: int = 16, seed: int = 0) -> Tensor:
-    return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(seed))
+frames = partial(noise, size=16)
 
 
 def small_method(**changes: object) -> Lia:
@@ -161,9 +163,7 @@ def test_a_file_of_another_network_fits_no_configuration(tmp_path):
 def test_our_file_carries_its_configuration_and_half_precision_is_close(tmp_path):
     method = small_method()
     tensors = {name: value.half() for name, value in method.state_dict().items()}
-    metadata = {"configuration": json.dumps(SMALL), "trained_on": "puppets"}
-    save_file(tensors, tmp_path / "small.safetensors", metadata=metadata)
-    loaded = build(checkpoint=tmp_path / "small.safetensors", configuration=None)
+    loaded = build(checkpoint=write_own(tmp_path, tensors, SMALL), configuration=None)
     assert (loaded.trained_on, loaded.resolution) == ("puppets", (16, 16))
     source, driving = frames(1), frames(2, seed=1)
     # 2e-2: weights were rounded to 11 bits
@@ -180,12 +180,8 @@ def test_a_batch_equals_frame_by_frame(transfer, dictionary):
     method, driving = small_method(motion_dictionary=dictionary), frames(5, seed=2)
     encoding = method.encode(frames(1))
     options = {"initial_driving": driving[:1], "transfer": transfer}
-    batch = method.animate(encoding, driving, **options)
-    single = torch.cat([method.animate(encoding, frame[None], **options) for frame in driving])
-    assert batch.shape == (5, 3, 16, 16)
+    batch = check_batch(method, encoding, driving, **options)
     assert batch.min() >= 0 and batch.max() <= 1 and batch.std() > 0
-    # 1e-5: convolutions of another batch size sum in another order
-    assert torch.allclose(batch, single, atol=1e-5)
 
 
 def test_relative_transfer_of_the_initial_frame_keeps_the_pose_of_the_source():
@@ -213,11 +209,7 @@ def test_directions_are_orthonormal():
 
 def test_wrong_calls_are_answered_with_a_sentence():
     method = small_method()
-    encoding = method.encode(frames(1))
-    with pytest.raises(BenchbedError, match="give initial_driving"):
-        method.animate(encoding, frames(1), transfer="relative")
-    with pytest.raises(BenchbedError, match="unknown transfer 'avd'"):
-        method.animate(encoding, frames(1), transfer="avd")
+    check_wrong_transfers(method, "lia", frames(1))
     with pytest.raises(BenchbedError, match="takes 16x16 only"):
         method.encode(frames(1, size=32))
     with pytest.raises(BenchbedError, match="lacks 'size'"):

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import copy
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from benchbed.errors import BenchbedError, CheckpointError, UnknownNameError, WeightsMissingError
@@ -23,6 +21,17 @@ from benchbed.methods.monkeynet.keypoints import SpreadKeypoints, clipped_covari
 from benchbed.methods.monkeynet.method import MonkeyNet, build, size_multiple
 from benchbed.methods.monkeynet.movement_embedding import MovementEmbedding
 from benchbed.methods.monkeynet.official import DATASETS, OFFICIAL_FILES, official, official_names
+
+from .released import (
+    OPTIMIZER,
+    check_batch,
+    check_same_frames,
+    check_wrong_transfers,
+    frames,
+    on_meta,
+    write_own,
+    write_released,
+)
 
 HOURGLASS = {"block_expansion": 4, "max_features": 8, "num_blocks": 2}
 HEATMAPS = {"use_heatmap": True, "heatmap_type": "difference", "norm_const": 10}
@@ -43,10 +52,6 @@ SMALL: dict[str, Any] = {
         },
     },
 }
-
-
-def frames(count: int, size: int = 32, seed: int = 0) -> Tensor:
-    return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(seed))
 
 
 def seeded(*shape: int, seed: int = 0) -> Tensor:
@@ -71,35 +76,17 @@ def small_method(seed: int = 0, **changes: Any) -> MonkeyNet:
     return method
 
 
-def small_file(folder: Path, method: MonkeyNet, **changes: Tensor) -> Path:
-    path = folder / "small.safetensors"
-    save_file(
-        method.state_dict() | changes,
-        path,
-        metadata={"configuration": json.dumps(SMALL), "trained_on": "puppets"},
-    )
-    return path
-
-
 def released(path: Path, name: str) -> Path:
     """A file in the released layout: nested state dicts, optimiser states, an epoch."""
-    with torch.device("meta"):
-        networks = inference_networks(monkeynet_config(official(name)))
-    # Zeros that share one element: a small file of full-size tensors.
-    content: dict[str, Any] = {
-        network: {
-            key: torch.zeros((), dtype=value.dtype).expand(value.shape)
-            for key, value in module.state_dict().items()
-        }
-        for network, module in networks.items()
-    }
-    content["discriminator"] = {"conv.bias": torch.zeros(1)}
-    content["optimizer_kp_detector"] = {
-        "state": {0: {"exp_avg": torch.zeros(3)}},
-        "param_groups": [{"lr": 2e-4}],
-    }
-    torch.save({**content, "epoch": 749, "it": 12}, path)
-    return path
+    networks = on_meta(inference_networks, monkeynet_config(official(name)))
+    return write_released(
+        path,
+        networks,
+        discriminator={"conv.bias": torch.zeros(1)},
+        optimizer_kp_detector=OPTIMIZER,
+        epoch=749,
+        it=12,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -111,9 +98,9 @@ def test_official_configurations_have_the_published_parameter_counts():
     generators = {"taichi": 28_528_571, "moving-gif": 52_235_653, "vox": 80_629_691, "vox-full": 80_629_691}
     for name, expected in generators.items():
         config = monkeynet_config(official(name))
+        networks = on_meta(inference_networks, config)
+        assert config.discriminator is not None
         with torch.device("meta"):
-            networks = inference_networks(config)
-            assert config.discriminator is not None
             networks["discriminator"] = Discriminator(config.discriminator)
         counts = {key: sum(p.numel() for p in network.parameters()) for key, network in networks.items()}
         assert counts == {"generator": expected, "discriminator": 1_719_489, "kp_detector": 14_132_728}
@@ -168,14 +155,10 @@ def test_the_wrong_configuration_is_refused_with_the_tensors_and_one_that_fits(n
 
 def test_our_file_carries_its_configuration_and_names_misshapen_tensors(tmp_path):
     method = small_method()
-    loaded = build(checkpoint=small_file(tmp_path, method), configuration=None)
-    assert (loaded.trained_on, loaded.resolution) == ("puppets", (32, 32))
-    source, driving = frames(1), frames(2, seed=1)
-    assert torch.equal(
-        loaded.animate(loaded.encode(source), driving), method.animate(method.encode(source), driving)
-    )
+    loaded = build(checkpoint=write_own(tmp_path, method.state_dict(), SMALL), configuration=None)
+    check_same_frames(loaded, method, frames(1), frames(2, seed=1))
     name = "generator.refinement_module.conv-last.bias"
-    path = small_file(tmp_path, method, **{name: torch.zeros(4)})
+    path = write_own(tmp_path, method.state_dict(), SMALL, **{name: torch.zeros(4)})
     with pytest.raises(CheckpointError, match=r"1 misshapen \(generator\.refinement_module\.conv-last\.bias"):
         build(checkpoint=path, configuration=None)
 
@@ -186,11 +169,7 @@ def test_a_batch_equals_frame_by_frame(transfer, options):
     method, driving = small_method(transfer=options), frames(5, seed=2)
     encoding = method.encode(frames(1))
     call = {"initial_driving": driving[:1], "transfer": transfer}
-    batch = method.animate(encoding, driving, **call)
-    single = torch.cat([method.animate(encoding, frame[None], **call) for frame in driving])
-    assert batch.shape == (5, 3, 32, 32)
-    # 1e-5: convolutions of another batch size sum in another order
-    assert torch.allclose(batch, single, atol=1e-5)
+    check_batch(method, encoding, driving, **call)
 
 
 def test_relative_transfer_from_the_initial_pose_keeps_the_source_pose():
@@ -218,11 +197,7 @@ def test_a_generator_without_motion_or_embedding_leaves_the_source_in_place():
 
 def test_wrong_calls_are_answered_with_a_sentence():
     method = small_method()
-    encoding = method.encode(frames(1))
-    with pytest.raises(BenchbedError, match="give initial_driving"):
-        method.animate(encoding, frames(1), transfer="relative")
-    with pytest.raises(BenchbedError, match="unknown transfer 'avd'"):
-        method.animate(encoding, frames(1), transfer="avd")
+    check_wrong_transfers(method, "monkeynet", frames(1))
     with pytest.raises(BenchbedError, match="multiples of 8"):
         method.encode(frames(1, size=30))
     with pytest.raises(BenchbedError, match="lacks 'model_params'"):

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import copy
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from benchbed.errors import BenchbedError, CheckpointError, UnknownNameError, WeightsMissingError
@@ -24,6 +22,17 @@ from benchbed.methods.mraa.config import mraa_config
 from benchbed.methods.mraa.method import Mraa, build
 from benchbed.methods.mraa.official import DATASETS, OFFICIAL_FILES, official, official_names
 from benchbed.methods.mraa.regions import Regions, principal_axes
+
+from .released import (
+    OPTIMIZER,
+    check_batch,
+    check_same_frames,
+    check_wrong_transfers,
+    frames,
+    on_meta,
+    write_own,
+    write_released,
+)
 
 HOURGLASS = {"block_expansion": 4, "max_features": 8, "num_blocks": 2}
 SMALL: dict[str, Any] = {
@@ -59,10 +68,6 @@ SMALL: dict[str, Any] = {
 }
 
 
-def frames(count: int, size: int = 32, seed: int = 0) -> Tensor:
-    return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(seed))
-
-
 def published(**animation: Any) -> dict[str, Any]:
     return {**SMALL, "animation": animation}
 
@@ -75,34 +80,10 @@ def small_method(seed: int = 0, **animation: Any) -> Mraa:
     return method
 
 
-def small_file(folder: Path, method: Mraa, **changes: Tensor) -> Path:
-    path = folder / "small.safetensors"
-    save_file(
-        method.state_dict() | changes,
-        path,
-        metadata={"configuration": json.dumps(SMALL), "trained_on": "puppets"},
-    )
-    return path
-
-
 def released(path: Path, name: str, *, avd: bool) -> Path:
     """A file in the released layout: nested state dicts, optimiser states, an epoch."""
-    with torch.device("meta"):
-        networks = inference_networks(mraa_config(official(name)), avd=avd)
-    # Zeros that share one element: a small file of full-size tensors.
-    content: dict[str, Any] = {
-        network: {
-            key: torch.zeros((), dtype=value.dtype).expand(value.shape)
-            for key, value in module.state_dict().items()
-        }
-        for network, module in networks.items()
-    }
-    content["optimizer_reconstruction"] = {
-        "state": {0: {"exp_avg": torch.zeros(3)}},
-        "param_groups": [{"lr": 2e-4}],
-    }
-    torch.save({**content, "epoch_reconstruction": 99}, path)
-    return path
+    networks = on_meta(inference_networks, mraa_config(official(name)), avd=avd)
+    return write_released(path, networks, optimizer_reconstruction=OPTIMIZER, epoch_reconstruction=99)
 
 
 @pytest.fixture(scope="module")
@@ -112,8 +93,7 @@ def taichi_file(tmp_path_factory) -> Path:
 
 @pytest.mark.parametrize("name", official_names())
 def test_official_configurations_have_the_published_parameter_counts(name):
-    with torch.device("meta"):
-        networks = inference_networks(mraa_config(official(name)))
+    networks = on_meta(inference_networks, mraa_config(official(name)))
     counts = {key: sum(p.numel() for p in network.parameters()) for key, network in networks.items()}
     expected = {"region_predictor": 14_146_728, "bg_predictor": 6_282_438, "generator": 45_575_391}
     expected["avd_network"] = 2_290_620
@@ -185,13 +165,9 @@ def test_the_wrong_configuration_is_refused_with_the_tensors_and_the_right_one(t
 
 def test_our_file_carries_its_configuration(tmp_path):
     method = small_method()
-    loaded = build(checkpoint=small_file(tmp_path, method), configuration=None)
-    assert (loaded.trained_on, loaded.resolution) == ("puppets", (32, 32))
-    source, driving = frames(1), frames(2, seed=1)
-    assert torch.equal(
-        loaded.animate(loaded.encode(source), driving), method.animate(method.encode(source), driving)
-    )
-    path = small_file(tmp_path, method, **{"generator.final.bias": torch.zeros(4)})
+    loaded = build(checkpoint=write_own(tmp_path, method.state_dict(), SMALL), configuration=None)
+    check_same_frames(loaded, method, frames(1), frames(2, seed=1))
+    path = write_own(tmp_path, method.state_dict(), SMALL, **{"generator.final.bias": torch.zeros(4)})
     with pytest.raises(CheckpointError, match=r"1 misshapen \(generator\.final\.bias \[4\] instead of \[3\]"):
         build(checkpoint=path, configuration=None)
 
@@ -201,11 +177,7 @@ def test_a_batch_equals_frame_by_frame(transfer, avd):
     method, driving = small_method(avd=avd), frames(5, seed=2)
     encoding = method.encode(frames(1))
     options = {"initial_driving": driving[:1], "transfer": transfer}
-    batch = method.animate(encoding, driving, **options)
-    single = torch.cat([method.animate(encoding, frame[None], **options) for frame in driving])
-    assert batch.shape == (5, 3, 32, 32)
-    # 1e-5: convolutions of another batch size sum in another order
-    assert torch.allclose(batch, single, atol=1e-5)
+    check_batch(method, encoding, driving, **options)
 
 
 def test_relative_transfer_from_the_initial_pose_keeps_the_source_pose_but_the_driving_covariance():
@@ -236,11 +208,7 @@ def test_the_background_is_predicted_for_absolute_transfer_alone_unless_told_oth
 
 def test_wrong_calls_are_answered_with_a_sentence():
     method = small_method()
-    encoding = method.encode(frames(1))
-    with pytest.raises(BenchbedError, match="give initial_driving"):
-        method.animate(encoding, frames(1), transfer="relative")
-    with pytest.raises(BenchbedError, match="unknown transfer 'avd'"):
-        method.animate(encoding, frames(1), transfer="avd")
+    check_wrong_transfers(method, "mraa", frames(1))
     with pytest.raises(BenchbedError, match="multiples of 8"):
         method.encode(frames(1, size=30))
     with pytest.raises(BenchbedError, match="lacks 'model_params'"):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import copy
-import json
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from benchbed.errors import BenchbedError, CheckpointError, UnknownNameError, WeightsMissingError
@@ -22,6 +21,17 @@ from benchbed.methods.mtia.losses import background_mask_loss, mask_concentratio
 from benchbed.methods.mtia.method import Mtia, build
 from benchbed.methods.mtia.official import DATASETS, official, official_names
 from benchbed.methods.mtia.token_transformer import TokenTransformer, position_embedding
+
+from .released import (
+    OPTIMIZER,
+    check_batch,
+    check_same_frames,
+    check_wrong_transfers,
+    on_meta,
+    write_own,
+    write_released,
+)
+from .released import frames as noise
 
 HOURGLASS = {"block_expansion": 4, "max_features": 8, "num_blocks": 2}
 SMALL: dict[str, Any] = {
@@ -55,8 +65,7 @@ SMALL: dict[str, Any] = {
 }
 
 
-def frames(count: int, seed: int = 0) -> Tensor:
-    return torch.rand(count, 3, 32, 48, generator=torch.Generator().manual_seed(seed))
+frames = partial(noise, size=(32, 48))
 
 
 def small_method(**animation: Any) -> Mtia:
@@ -73,36 +82,13 @@ def small_method(**animation: Any) -> Mtia:
     return method
 
 
-def small_file(folder: Path, method: Mtia, **changes: Tensor) -> Path:
-    path = folder / "small.safetensors"
-    save_file(
-        method.state_dict() | changes,
-        path,
-        metadata={"configuration": json.dumps(SMALL), "trained_on": "puppets"},
-    )
-    return path
-
-
 def released(path: Path, name: str, *, background: bool = True) -> Path:
     """A file in the released layout: nested state dicts, optimiser states, an epoch."""
     held = frozenset({"bg_predictor"}) if background else frozenset()
-    with torch.device("meta"):
-        networks = inference_networks(mtia_config(official(name)), held)
-    # Zeros that share one element: a small file of full-size tensors.
-    content: dict[str, Any] = {
-        network: {
-            key: torch.zeros((), dtype=value.dtype).expand(value.shape)
-            for key, value in module.state_dict().items()
-        }
-        for network, module in networks.items()
-    }
-    content["discriminator"] = {"conv.weight": torch.zeros(3)}
-    content["optimizer_generator"] = {
-        "state": {0: {"exp_avg": torch.zeros(3)}},
-        "param_groups": [{"lr": 2e-4}],
-    }
-    torch.save({**content, "epoch": 99}, path)
-    return path
+    networks = on_meta(inference_networks, mtia_config(official(name)), held)
+    return write_released(
+        path, networks, discriminator={"conv.weight": torch.zeros(3)}, optimizer_generator=OPTIMIZER
+    )
 
 
 @pytest.fixture(scope="module")
@@ -113,8 +99,7 @@ def taichi_file(tmp_path_factory) -> Path:
 @pytest.mark.parametrize("name", official_names())
 def test_official_configurations_have_the_published_parameter_counts(name):
     config = mtia_config(official(name))
-    with torch.device("meta"):
-        networks = inference_networks(config)
+    networks = on_meta(inference_networks, config)
     expected = {"generator": 45_575_391, "kp_detector": 12_283_462}
     if name == "taichi256":
         expected["bg_predictor"] = 6_282_438
@@ -185,13 +170,9 @@ def test_the_wrong_configuration_is_refused_with_the_tensors_and_the_right_one(t
 
 def test_our_file_carries_its_configuration(tmp_path):
     method = small_method()
-    loaded = build(checkpoint=small_file(tmp_path, method), configuration=None)
-    assert (loaded.trained_on, loaded.resolution) == ("puppets", (32, 48))
-    source, driving = frames(1), frames(2, seed=1)
-    assert torch.equal(
-        loaded.animate(loaded.encode(source), driving), method.animate(method.encode(source), driving)
-    )
-    path = small_file(tmp_path, method, **{"generator.final.bias": torch.zeros(4)})
+    loaded = build(checkpoint=write_own(tmp_path, method.state_dict(), SMALL), configuration=None)
+    check_same_frames(loaded, method, frames(1), frames(2, seed=1))
+    path = write_own(tmp_path, method.state_dict(), SMALL, **{"generator.final.bias": torch.zeros(4)})
     with pytest.raises(CheckpointError, match=r"1 misshapen \(generator\.final\.bias \[4\] instead of \[3\]"):
         build(checkpoint=path, configuration=None)
 
@@ -201,12 +182,8 @@ def test_a_batch_equals_frame_by_frame(transfer):
     method, driving = small_method(background="always"), frames(5, seed=2)
     encoding = method.encode(frames(1))
     options = {"initial_driving": driving[:1], "transfer": transfer}
-    batch = method.animate(encoding, driving, **options)
-    single = torch.cat([method.animate(encoding, frame[None], **options) for frame in driving])
-    assert batch.shape == (5, 3, 32, 48)
+    batch = check_batch(method, encoding, driving, **options)
     assert not torch.allclose(batch[0], batch[1], atol=1e-3)
-    # 1e-5: convolutions of another batch size sum in another order
-    assert torch.allclose(batch, single, atol=1e-5)
 
 
 @pytest.mark.parametrize("adapted", [False, True])
@@ -234,12 +211,8 @@ def test_the_background_is_predicted_for_absolute_transfer_alone_unless_told_oth
 
 def test_wrong_calls_are_answered_with_a_sentence():
     method = small_method()
-    encoding = method.encode(frames(1))
-    with pytest.raises(BenchbedError, match="give initial_driving"):
-        method.animate(encoding, frames(1), transfer="relative")
-    with pytest.raises(BenchbedError, match="unknown transfer 'avd' for mtia"):
-        method.animate(encoding, frames(1), transfer="avd")
-    with pytest.raises(BenchbedError, match="frames of 32x48 pixels; this configuration sees 48x32 alone"):
+    check_wrong_transfers(method, "mtia", frames(1))
+    with pytest.raises(BenchbedError, match="frames of 32x48 pixels; this configuration takes 48x32 only"):
         method.encode(frames(1).transpose(2, 3))
 
 

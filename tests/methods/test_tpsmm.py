@@ -21,6 +21,17 @@ from benchbed.methods.tpsmm.config import tpsmm_config
 from benchbed.methods.tpsmm.method import Tpsmm, build
 from benchbed.methods.tpsmm.official import DATASETS, OFFICIAL_FILES, official, official_names
 
+from .released import (
+    OPTIMIZER,
+    check_batch,
+    check_same_frames,
+    check_wrong_transfers,
+    frames,
+    on_meta,
+    write_own,
+    write_released,
+)
+
 SMALL = {
     "resolution": 32,
     "model_params": {
@@ -35,10 +46,6 @@ SMALL = {
         "avd_network_params": {"id_bottle_size": 4, "pose_bottle_size": 4},
     },
 }
-
-
-def frames(count: int, size: int = 32, seed: int = 0) -> Tensor:
-    return torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(seed))
 
 
 def small_method(**animation: object) -> Tpsmm:
@@ -57,25 +64,15 @@ def official_files(tmp_path_factory) -> Path:
     """A folder with one file in the released format per official name; their tensors are views of single zeros."""
     folder = tmp_path_factory.mktemp("official")
     for file, name in OFFICIAL_FILES.items():
-        with torch.device("meta"):
-            networks = keypoint_set_networks(tpsmm_config(official(name)), frozenset({"bg_predictor"}))
-        content: dict[str, object] = {
-            network: {
-                key: torch.zeros((), dtype=value.dtype).expand(value.shape)
-                for key, value in module.state_dict().items()
-            }
-            for network, module in networks.items()
-        }
-        content["optimizer"] = {"state": {0: {"exp_avg": torch.zeros(3)}}, "param_groups": [{"lr": 2e-4}]}
-        torch.save({**content, "epoch": 99}, folder / file)
+        networks = on_meta(keypoint_set_networks, tpsmm_config(official(name)), frozenset({"bg_predictor"}))
+        write_released(folder / file, networks, optimizer=OPTIMIZER)
     return folder
 
 
 @pytest.mark.parametrize("name", official_names())
 def test_official_configurations_have_the_published_parameter_counts(name):
     config = tpsmm_config(official(name))
-    with torch.device("meta"):
-        networks = keypoint_set_networks(config)
+    networks = on_meta(keypoint_set_networks, config)
     expected = {
         "kp_detector": 11_227_812,
         "dense_motion_network": 37_941_397,
@@ -146,17 +143,12 @@ def test_options_that_need_a_missing_network_are_refused(official_files):
 
 
 def test_our_file_carries_its_configuration_and_misshapen_tensors_are_named(tmp_path):
-    method, path = small_method(), tmp_path / "small.safetensors"
-    metadata = {"configuration": json.dumps(SMALL), "trained_on": "puppets"}
-    save_file(method.state_dict(), path, metadata=metadata)
+    method = small_method()
+    path = write_own(tmp_path, method.state_dict(), SMALL)
     loaded = build(checkpoint=path, configuration=None)
-    assert (loaded.trained_on, loaded.resolution) == ("puppets", (32, 32))
-    source, driving = frames(1), frames(2, seed=1)
-    assert torch.equal(
-        loaded.animate(loaded.encode(source), driving), method.animate(method.encode(source), driving)
-    )
-    save_file(
-        method.state_dict() | {"inpainting_network.final.bias": torch.zeros(4)}, path, metadata=metadata
+    check_same_frames(loaded, method, frames(1), frames(2, seed=1))
+    path = write_own(
+        tmp_path, method.state_dict(), SMALL, **{"inpainting_network.final.bias": torch.zeros(4)}
     )
     with pytest.raises(
         CheckpointError, match=r"1 misshapen \(inpainting_network\.final\.bias \[4\] instead of \[3\]"
@@ -176,11 +168,7 @@ def test_a_batch_equals_frame_by_frame(transfer, avd):
     method, driving = small_method(avd=avd), frames(5, seed=2)
     encoding = method.encode(frames(1))
     options = {"initial_driving": driving[:1], "transfer": transfer}
-    batch = method.animate(encoding, driving, **options)
-    single = torch.cat([method.animate(encoding, frame[None], **options) for frame in driving])
-    assert batch.shape == (5, 3, 32, 32)
-    # 1e-5: convolutions of another batch size sum in another order
-    assert torch.allclose(batch, single, atol=1e-5)
+    check_batch(method, encoding, driving, **options)
 
 
 def test_frames_that_are_not_square_keep_their_size():
@@ -211,11 +199,7 @@ def test_absolute_transfer_alone_moves_the_background_unless_told_otherwise():
 
 def test_wrong_calls_are_answered_with_a_sentence():
     method = small_method()
-    encoding = method.encode(frames(1))
-    with pytest.raises(BenchbedError, match="give initial_driving"):
-        method.animate(encoding, frames(1), transfer="relative")
-    with pytest.raises(BenchbedError, match="unknown transfer 'avd' for tpsmm"):
-        method.animate(encoding, frames(1), transfer="avd")
+    check_wrong_transfers(method, "tpsmm", frames(1))
     for size in (30, 16):
         with pytest.raises(BenchbedError, match="multiples of 16, one of them larger"):
             method.encode(frames(1, size=size))

@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from benchbed.methods.blocks.animation import AnimationConfig
 from benchbed.methods.blocks.grids import coordinate_grid
-from benchbed.methods.blocks.keypoint_set_config import AnimationConfig
 from benchbed.methods.cpabmm.checkpoint import inference_networks
 from benchbed.methods.cpabmm.config import CpabmmConfig, cpabmm_config
 from benchbed.methods.cpabmm.fit import fit_transformations, moved_points
@@ -23,6 +23,7 @@ from benchbed.methods.cpabmm.tessellation import cell_of, velocity_basis
 
 from .fixtures import Fixture, Stage, load_fixture
 from .keypoint_set_stages import Inputs, SharedStages, given, motion_outputs, reconstructed
+from .published_networks import check_published, seeded
 from .stages import StageFunction, check_stage
 
 METHOD = "cpabmm"
@@ -32,10 +33,7 @@ METHOD = "cpabmm"
 def networks(path: Path) -> nn.ModuleDict:
     """Everything the fixture lists parameters of, with its seeded weights; one fixture's at a time."""
     fixture = load_fixture(path)
-    built = inference_networks(cpabmm_config(fixture.config))
-    for name, network in built.items():
-        fixture.load(name, network)
-    return built
+    return seeded(fixture, inference_networks(cpabmm_config(fixture.config)))
 
 
 def basis(fixture: Fixture, side: int) -> Tensor:
@@ -168,9 +166,7 @@ def test_networks_have_the_published_names_shapes_and_counts(fixture_path):
     fixture = load_fixture(fixture_path)
     built = networks(fixture_path)
     assert set(built) == set(fixture.record["parameter_counts"])
-    for name, count in fixture.record["parameter_counts"].items():
-        assert list(built[name].state_dict()) == list(fixture.shapes(name))
-        assert sum(parameter.numel() for parameter in built[name].parameters()) == count
+    check_published(fixture, built)
 
 
 def test_our_basis_spans_the_recorded_space(fixture_path):

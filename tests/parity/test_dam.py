@@ -29,6 +29,7 @@ from benchbed.methods.hdam.config import hdam_config
 from benchbed.methods.hdam.method import Hdam
 
 from .fixtures import Fixture, Stage, load_fixture
+from .published_networks import check_published, seeded
 from .stages import check_stage
 
 METHOD = "dam"
@@ -60,9 +61,7 @@ def networks(path: Path) -> nn.ModuleDict:
         built = dam_networks(dam_config(fixture.config))
     if "discriminator" in fixture.record["parameter_counts"]:
         built["discriminator"] = discriminator(fixture)
-    for name in fixture.record["parameter_counts"]:
-        fixture.load(name, built[name])
-    return built
+    return seeded(fixture, built)
 
 
 def method(fixture: Fixture, **animation: Any) -> AnchorAnimation:
@@ -254,11 +253,7 @@ def test_stage_equals_the_recorded_outputs_within_their_bounds(fixture_path, sta
 
 
 def test_networks_have_the_published_names_shapes_and_counts(fixture_path):
-    fixture = load_fixture(fixture_path)
-    built = networks(fixture_path)
-    for name, count in fixture.record["parameter_counts"].items():
-        assert list(built[name].state_dict()) == list(fixture.shapes(name))
-        assert sum(parameter.numel() for parameter in built[name].parameters()) == count
+    check_published(load_fixture(fixture_path), networks(fixture_path))
 
 
 def test_absolute_transfer_with_its_background_is_the_recorded_reconstruction(fixture_path):

@@ -28,6 +28,7 @@ from benchbed.methods.facevid2vid.method import Facevid2vid
 from benchbed.methods.facevid2vid.pose import HeadPose, View, degrees, posed, rotation
 
 from .fixtures import Fixture, Stage, load_fixture
+from .published_networks import check_published, seeded
 from .stages import check_stage
 
 METHOD = "facevid2vid"
@@ -38,10 +39,7 @@ Inputs = dict[str, Tensor]
 def networks(path: Path) -> nn.ModuleDict:
     """Everything the fixture lists parameters of, with its seeded weights; one fixture's at a time."""
     fixture = load_fixture(path)
-    built = inference_networks(facevid2vid_config(fixture.config))
-    for name, network in built.items():
-        fixture.load(name, network)
-    return built
+    return seeded(fixture, inference_networks(facevid2vid_config(fixture.config)))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -236,6 +234,4 @@ def test_networks_have_the_published_names_shapes_and_counts(fixture_path):
     fixture = load_fixture(fixture_path)
     built = networks(fixture_path)
     assert set(built) == set(fixture.record["parameter_counts"])
-    for name, count in fixture.record["parameter_counts"].items():
-        assert list(built[name].state_dict()) == list(fixture.shapes(name))
-        assert sum(parameter.numel() for parameter in built[name].parameters()) == count
+    check_published(fixture, built)

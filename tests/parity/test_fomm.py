@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from benchbed.methods.blocks.antialias import AntiAliasDownsample, ImagePyramid, antialias_kernel
+from benchbed.methods.blocks.best_frame import best_frame
 from benchbed.methods.blocks.equivariance import equivariance_jacobian_loss, equivariance_value_loss
 from benchbed.methods.blocks.first_order import OcclusionAwareGenerator
 from benchbed.methods.blocks.keypoint_detector import KeypointDetector
@@ -18,7 +19,6 @@ from benchbed.methods.blocks.motion import Keypoints
 from benchbed.methods.blocks.patch_discriminator import MultiScaleDiscriminator
 from benchbed.methods.blocks.transfer import transfer_keypoints
 from benchbed.methods.blocks.transforms import ThinPlateWarp, control_grid
-from benchbed.methods.fomm.best_frame import best_frame
 from benchbed.methods.fomm.config import FommConfig, TransferConfig, fomm_config
 from benchbed.methods.fomm.losses import (
     discriminator_gan_loss,

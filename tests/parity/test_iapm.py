@@ -19,6 +19,7 @@ from benchbed.methods.iapm.method import Iapm
 from benchbed.methods.iapm.perturbation import perturb
 
 from .fixtures import Fixture, Stage, load_fixture
+from .published_networks import check_published, seeded
 from .stages import check_stage
 
 METHOD = "iapm"
@@ -30,10 +31,7 @@ Results = Mapping[str, Tensor]
 def networks(path: Path) -> nn.ModuleDict:
     """Both networks with their seeded weights."""
     fixture = load_fixture(path)
-    built = inference_networks(iapm_config(fixture.config))
-    for name in fixture.record["parameter_counts"]:
-        fixture.load(name, built[name])
-    return built
+    return seeded(fixture, inference_networks(iapm_config(fixture.config)))
 
 
 def parts(fixture: Fixture) -> tuple[MaskGenerator, MaskedGenerator]:
@@ -118,8 +116,4 @@ def test_stage_equals_the_recorded_outputs_within_their_bounds(fixture_path, sta
 
 
 def test_networks_have_the_published_names_shapes_and_counts(fixture_path):
-    fixture = load_fixture(fixture_path)
-    built = networks(fixture_path)
-    for name, count in fixture.record["parameter_counts"].items():
-        assert list(built[name].state_dict()) == list(fixture.shapes(name))
-        assert sum(parameter.numel() for parameter in built[name].parameters()) == count
+    check_published(load_fixture(fixture_path), networks(fixture_path))

@@ -28,6 +28,7 @@ from benchbed.methods.monkeynet.losses import (
 from benchbed.methods.monkeynet.method import MonkeyNet
 
 from .fixtures import Fixture, Stage, load_fixture
+from .published_networks import check_published, seeded
 from .stages import check_stage
 
 METHOD = "monkeynet"
@@ -57,10 +58,7 @@ def release_networks() -> Iterator[None]:
 def networks(path: Path, align_corners: bool = False) -> nn.ModuleDict:
     """Everything the fixture lists parameters of, with its seeded weights."""
     fixture = load_fixture(path)
-    built = unloaded(configuration(fixture, align_corners=align_corners))
-    for name in fixture.record["parameter_counts"]:
-        fixture.load(name, built[name])
-    return built
+    return seeded(fixture, unloaded(configuration(fixture, align_corners=align_corners)))
 
 
 def frames_of(clips: Tensor) -> Tensor:
@@ -237,6 +235,4 @@ def test_networks_have_the_published_names_shapes_and_counts(fixture_path):
     fixture = load_fixture(fixture_path)
     with torch.device("meta"):
         built = unloaded(configuration(fixture))
-    for name, count in fixture.record["parameter_counts"].items():
-        assert list(built[name].state_dict()) == list(fixture.shapes(name))
-        assert sum(parameter.numel() for parameter in built[name].parameters()) == count
+    check_published(fixture, built)

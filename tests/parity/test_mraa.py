@@ -11,14 +11,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from benchbed.methods.blocks.animation import AnimationConfig
 from benchbed.methods.blocks.equivariance import equivariance_jacobian_loss, equivariance_value_loss
 from benchbed.methods.blocks.transforms import ThinPlateWarp, control_grid
 from benchbed.methods.mraa.checkpoint import inference_networks
-from benchbed.methods.mraa.config import AnimationConfig, MraaConfig, mraa_config
+from benchbed.methods.mraa.config import MraaConfig, mraa_config
 from benchbed.methods.mraa.method import Mraa, relative_regions
 from benchbed.methods.mraa.regions import Regions, principal_axes
 
 from .fixtures import Fixture, Stage, load_fixture
+from .published_networks import check_published, seeded
 from .stages import check_stage
 
 METHOD = "mraa"
@@ -35,10 +37,7 @@ def configuration(fixture: Fixture, *, align_corners: bool = False) -> MraaConfi
 def networks(path: Path, align_corners: bool = False) -> nn.ModuleDict:
     """Everything the fixture lists parameters of, with its seeded weights."""
     fixture = load_fixture(path)
-    built = inference_networks(configuration(fixture, align_corners=align_corners))
-    for name in fixture.record["parameter_counts"]:
-        fixture.load(name, built[name])
-    return built
+    return seeded(fixture, inference_networks(configuration(fixture, align_corners=align_corners)))
 
 
 def method(fixture: Fixture, mode: str = "standard", *, background: str = "never") -> Mraa:
@@ -176,11 +175,7 @@ def test_stage_equals_the_recorded_outputs_within_their_bounds(fixture_path, sta
 
 
 def test_networks_have_the_published_names_shapes_and_counts(fixture_path):
-    fixture = load_fixture(fixture_path)
-    built = networks(fixture_path)
-    for name, count in fixture.record["parameter_counts"].items():
-        assert list(built[name].state_dict()) == list(fixture.shapes(name))
-        assert sum(parameter.numel() for parameter in built[name].parameters()) == count
+    check_published(load_fixture(fixture_path), networks(fixture_path))
 
 
 def test_absolute_transfer_with_its_background_is_the_recorded_reconstruction(fixture_path):

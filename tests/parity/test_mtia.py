@@ -21,6 +21,7 @@ from benchbed.methods.mtia.losses import background_mask_loss, mask_concentratio
 from benchbed.methods.mtia.method import Mtia
 
 from .fixtures import Fixture, Stage, load_fixture
+from .published_networks import check_published, seeded
 from .stages import StageFunction, check_stage
 
 METHOD = "mtia"
@@ -32,10 +33,7 @@ Results = Mapping[str, Tensor]
 def networks(path: Path) -> nn.ModuleDict:
     """Everything the fixture lists parameters of, with its seeded weights."""
     fixture = load_fixture(path)
-    built = inference_networks(mtia_config(fixture.config))
-    for name in fixture.record["parameter_counts"]:
-        fixture.load(name, built[name])
-    return built
+    return seeded(fixture, inference_networks(mtia_config(fixture.config)))
 
 
 def method(fixture: Fixture, transfer: TransferConfig) -> Mtia:
@@ -197,8 +195,4 @@ def test_stage_equals_the_recorded_outputs_within_their_bounds(fixture_path, sta
 
 
 def test_networks_have_the_published_names_shapes_and_counts(fixture_path):
-    fixture = load_fixture(fixture_path)
-    built = networks(fixture_path)
-    for name, count in fixture.record["parameter_counts"].items():
-        assert list(built[name].state_dict()) == list(fixture.shapes(name))
-        assert sum(parameter.numel() for parameter in built[name].parameters()) == count
+    check_published(load_fixture(fixture_path), networks(fixture_path))

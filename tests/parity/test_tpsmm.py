@@ -9,10 +9,10 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from benchbed.methods.blocks.animation import AnimationConfig
 from benchbed.methods.blocks.antialias import ImagePyramid
 from benchbed.methods.blocks.equivariance import equivariance_value_loss
 from benchbed.methods.blocks.keypoint_set_animation import keypoint_set_networks
-from benchbed.methods.blocks.keypoint_set_config import AnimationConfig
 from benchbed.methods.blocks.keypoint_set_training import (
     background_loss,
     masked_stages,
@@ -34,6 +34,7 @@ from .keypoint_set_stages import (
     motion_outputs,
     stored_channels,
 )
+from .published_networks import check_published, seeded
 from .stages import check_stage
 
 METHOD = "tpsmm"
@@ -43,10 +44,7 @@ METHOD = "tpsmm"
 def networks(path: Path) -> nn.ModuleDict:
     """Everything the fixture lists parameters of, with its seeded weights; one fixture's at a time."""
     fixture = load_fixture(path)
-    built = keypoint_set_networks(tpsmm_config(fixture.config))
-    for name, network in built.items():
-        fixture.load(name, network)
-    return built
+    return seeded(fixture, keypoint_set_networks(tpsmm_config(fixture.config)))
 
 
 def method(fixture: Fixture, avd: bool = False) -> Tpsmm:
@@ -148,6 +146,4 @@ def test_networks_have_the_published_names_shapes_and_counts(fixture_path):
     fixture = load_fixture(fixture_path)
     built = networks(fixture_path)
     assert set(built) == set(fixture.record["parameter_counts"])
-    for name, count in fixture.record["parameter_counts"].items():
-        assert list(built[name].state_dict()) == list(fixture.shapes(name))
-        assert sum(parameter.numel() for parameter in built[name].parameters()) == count
+    check_published(fixture, built)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..blocks.transfer import hull_area
+from .transfer import hull_area
 
 
 def normalise_landmarks(landmarks: np.ndarray) -> np.ndarray:
