@@ -61,7 +61,7 @@ def animate(
     batches = animate_clip(
         built,
         to_float(image.unsqueeze(0).to(target)),
-        to_float(frames.to(target)),
+        frames.to(target),
         transfer=transfer,
         batch_size=batch_size,
         precision=precision,

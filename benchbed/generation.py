@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from benchbed.frames import resize_tensor
+from benchbed.frames import resize_tensor, to_float
 from benchbed.interfaces.method import Method
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -84,7 +84,8 @@ def animate_clip(
 
     Args:
         source: `[1, 3, H, W]` in [0, 1] on the method's device.
-        driving: `[T, 3, H, W]` in [0, 1] on the method's device.
+        driving: uint8 `[T, 3, H, W]` on the method's device; converted batch by batch, so that a long clip is held
+            once and in a quarter of the size.
         references: `[N_ref, 3, H, W]` or None.
         batch_size: driving frames per call of `animate`; changes nothing beyond float noise.
         precision: `fp32`, `bf16` or `fp16` (autocast).
@@ -104,9 +105,9 @@ def animate_clip(
 
     with memory, stopwatch, reduced:
         encoding = method.encode(fit(source), None if references is None else fit(references))
-        initial = fit(driving[:1])
+        initial = fit(to_float(driving[:1]))
     for start in range(0, driving.shape[0], batch_size):
-        batch = driving[start : start + batch_size]
+        batch = to_float(driving[start : start + batch_size])
         with memory, stopwatch, reduced:
             fitted = fit(batch)
             generated = method.animate(encoding, fitted, initial_driving=initial, transfer=transfer)

@@ -101,9 +101,14 @@ def _measured(card: Card) -> dict[str, str]:
     return figures
 
 
+LABELS = {"parameters_millions": "parameters (millions, first configuration)", "files": "released files"}
+
+
 def _details(card: Card) -> list[str]:
     skipped = {"kind", "name", "title", "entry", "order", "variant", "training"}
-    lines = [f"{key}: {_text(value)}" for key, value in card.data.items() if key not in skipped]
+    lines = [
+        f"{LABELS.get(key, key)}: {_text(value)}" for key, value in card.data.items() if key not in skipped
+    ]
     for variant in card.data.get("variant", []):
         lines.append(f"{variant['id']}@{variant['version']}: {variant['formula']}")
     return lines
@@ -114,4 +119,4 @@ def _text(value: object) -> str:
         return ", ".join(map(str, value))
     if isinstance(value, dict):
         return "; ".join(f"{key} {_text(item)}" for key, item in value.items())
-    return str(value)
+    return " ".join(str(value).split())

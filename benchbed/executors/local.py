@@ -241,7 +241,7 @@ def run_case(
         return animate_clip(
             built,
             source,
-            to_float(driving),
+            driving,
             transfer=case.transfer,
             batch_size=plan.request.batch_size,
             precision=plan.request.precision,

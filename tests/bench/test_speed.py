@@ -51,20 +51,12 @@ def test_animating_16_frames_with_the_bundled_checkpoint(benchmark, clip, method
         benchmark(lambda: built.animate(encoding, clip, initial_driving=clip[:1]))
 
 
-def test_animating_4_frames_with_fomm_at_full_size(benchmark):
-    from benchbed.methods.fomm.config import fomm_config
-    from benchbed.methods.fomm.method import Fomm
-    from benchbed.methods.fomm.official import official
-
-    method = Fomm(fomm_config(official("vox-256"))).eval()
-    frames = torch.rand(4, 3, 256, 256, generator=torch.Generator().manual_seed(0))
-    benchmark.extra_info["parameters"] = sum(p.numel() for p in method.parameters())
-    with torch.inference_mode():
-        encoding = method.encode(frames[:1])
-        benchmark.pedantic(lambda: method.animate(encoding, frames), rounds=3, warmup_rounds=1)
+PUPPET_EVALUATORS = [
+    c.name for c in cards("evaluator") if any("puppets" in table["datasets"] for table in c.data["serves"])
+]
 
 
-@pytest.mark.parametrize("name", [c.name for c in cards("evaluator") if "puppets" in c.data["datasets"]])
+@pytest.mark.parametrize("name", PUPPET_EVALUATORS)
 def test_evaluating_16_puppet_frames(benchmark, clip, name):
     found = card("evaluator", name)
     evaluator = found.load()(device=torch.device("cpu"), **found.data.get("params", {}))
