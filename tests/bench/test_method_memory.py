@@ -1,6 +1,6 @@
 """Peak memory of animating a long clip at full size, each method in a process of its own.
 
-The child does what an executor does with a case: it holds the clip as uint8 and as float, encodes the source once and
+The child does what an executor does with a case: it holds the clip as bytes, encodes the source once and
 takes the generated frames batch by batch. Beside the clip, nothing may grow with the number of frames.
 `BENCHBED_MEMORY_FRAMES=1000` animates another number of frames; `-k lia` chooses methods.
 """
