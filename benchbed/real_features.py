@@ -52,7 +52,7 @@ class FeatureCounts:
         """`puppet-identity 384 frames computed, 0 found; ...`."""
         names = dict.fromkeys([*self.computed, *self.found])
         counts = (f"{name} {self.computed[name]} frames computed, {self.found[name]} found" for name in names)
-        return "; ".join(counts) or "none needed"
+        return "; ".join(counts)
 
 
 class RealFeatures:

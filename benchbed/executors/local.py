@@ -130,9 +130,11 @@ def execute(plan: RunPlan, store: Store, *, quiet: bool = False) -> ExecutionSum
                     if cases:
                         real.counts = FeatureCounts()
                         _run_method(plan, section, method, cases, reader, real, store, summary, progress)
-                        log.info(
-                            "real-frame features for %s on %s: %s", method.name, section.name, real.counts
-                        )
+                        counts = str(real.counts)
+                        if counts:
+                            log.info(
+                                "real-frame features for %s on %s: %s", method.name, section.name, counts
+                            )
             finally:
                 reader.close()
     return summary
