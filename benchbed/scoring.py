@@ -74,7 +74,7 @@ class CaseScores:
 
 @dataclass(frozen=True)
 class RealClip:
-    """A real clip: its id, and its frames uint8 `[T, 3, H, W]` on the device of the evaluators."""
+    """A real clip: its id, and its frames uint8 `[T, 3, H, W]` on any device."""
 
     id: str
     frames: Tensor

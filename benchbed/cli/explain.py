@@ -24,7 +24,7 @@ def explain_command(metric: str) -> None:
     for variant in data["variant"]:
         if "/" in metric and metric.split("@")[0] != variant["id"]:
             continue
-        default = "  (default: what the field's reference scripts compute)" if variant.get("default") else ""
+        default = "  (default)" if variant.get("default") else ""
         click.echo(f"\n{variant['id']}@{variant['version']}{default}")
         for label, text in (
             ("formula", variant["formula"]),
