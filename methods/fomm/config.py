@@ -18,6 +18,7 @@ from ..blocks.first_order_config import (
     detector_config,
     generator_config,
 )
+from ..training.recipe import WarpConfig
 
 
 @dataclass(frozen=True)
@@ -44,15 +45,6 @@ class LossWeights:
     feature_matching: tuple[float, ...] = ()
     equivariance_value: float = 0.0
     equivariance_jacobian: float = 0.0
-
-
-@dataclass(frozen=True)
-class WarpConfig:
-    """The random warps of the equivariance losses."""
-
-    sigma_affine: float
-    sigma_tps: float = 0.0
-    points_tps: int = 5
 
 
 @dataclass(frozen=True)

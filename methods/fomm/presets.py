@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from benchbed.errors import UnknownNameError
+from benchbed.interfaces.training import TrainingSchedule
 
+from ..training.recipe import Additions, Recipe
+from .config import TrainingConfig
 from .official import official, official_names
 
 # A pass over the VoxCeleb train split visits each of its 424 persons `num_repeats` times (id_sampling).
@@ -17,36 +20,49 @@ VOX_TRAIN_PERSONS = 424
 
 @dataclass(frozen=True)
 class Preset:
-    """A configuration in published words, and what a preset adds to it.
+    """A configuration in published words, its size and length, and what is added to it.
 
     Args:
         published: see `config.fomm_config`.
         resolution: pixels.
         steps: optimisation steps.
-        l1_weight: weight of a plain mean absolute error of the prediction. Not published; 0 in the paper's.
-        deformed_weight: weight of the mean absolute error of the source image warped by the dense motion. Not
-            published, 0 in the paper's; it teaches the motion before the generator can draw.
-        copier: whether the generator starts as a copier of its source, see `copying.py`. Not published.
-        relative_perceptual: see `losses.perceptual_loss`.
-        warm_cosine: warm cosine learning rate in place of the milestones.
-        freeze_norm_after: share of the steps after which the batch norms on the path of the colours use their running
-            statistics. Not published; 1 (never) in the paper's. A small batch's own mean is mostly the colour of its
-            backgrounds: normalising by it hides from the generator the colours it has to copy.
-        colour_rate: learning rate on that path as a share of the generator's; small where its norms are frozen,
-            because nothing takes out a common shift of the activations any more.
+        additions: not published; none in the paper's.
     """
 
     name: str
     published: Mapping[str, Any]
     resolution: int
     steps: int
-    l1_weight: float = 0.0
-    deformed_weight: float = 0.0
-    copier: bool = False
-    relative_perceptual: bool = False
-    warm_cosine: bool = False
-    freeze_norm_after: float = 1.0
-    colour_rate: float = 1.0
+    additions: Additions = field(default_factory=Additions)
+
+
+def recipe_of(
+    preset: Preset, training: TrainingConfig, *, resolution: int | None, steps: int | None
+) -> Recipe:
+    """The recipe of a preset; resolution and steps are its own where None."""
+    schedule = TrainingSchedule(
+        resolution=preset.resolution if resolution is None else resolution,
+        batch_size=training.batch_size,
+        steps=preset.steps if steps is None else steps,
+        id_sampling=training.id_sampling,
+        horizontal_flip=training.horizontal_flip,
+        time_flip=training.time_flip,
+        jitter=training.jitter,
+    )
+    return Recipe(
+        schedule,
+        {
+            "generator": training.lr_generator,
+            "kp_detector": training.lr_kp_detector,
+            "discriminator": training.lr_discriminator,
+        },
+        milestones=tuple(
+            schedule.steps * epoch // training.num_epochs for epoch in training.epoch_milestones
+        ),
+        perceptual=training.loss_weights.perceptual,
+        scales=training.scales,
+        additions=preset.additions,
+    )
 
 
 def preset_named(name: str) -> Preset:
@@ -74,7 +90,7 @@ def _paper(configuration: str) -> Preset:
 
 
 def _tiny() -> Preset:
-    """For 64 x 64 pixels and minutes on a CPU: the published losses, and what `Preset` calls not published."""
+    """For 64 x 64 pixels and minutes on a CPU: the published losses, and what `Additions` calls not published."""
     published = {
         # At 64 pixels the half-pixel zoom of unaligned sampling would blur what the generator has to learn to copy;
         # FOMM was published when sampling aligned corners.
@@ -130,11 +146,13 @@ def _tiny() -> Preset:
         published,
         resolution=64,
         steps=6000,
-        l1_weight=100.0,
-        deformed_weight=50.0,
-        copier=True,
-        relative_perceptual=True,
-        warm_cosine=True,
-        freeze_norm_after=0.02,
-        colour_rate=0.15,
+        additions=Additions(
+            l1_weight=100.0,
+            deformed_weight=50.0,
+            copier=True,
+            relative_perceptual=True,
+            warm_cosine=True,
+            freeze_norm_after=0.02,
+            colour_rate=0.15,
+        ),
     )

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from benchbed.errors import BenchbedError
 from benchbed.interfaces.training import FramePair
-from benchbed.methods.fomm.copying import start_as_copier
-from benchbed.methods.fomm.training import build_training, colour_path
+from benchbed.methods.fomm.training import build_training
+from benchbed.methods.training.copying import start_as_copier
 
 
 class Blur(nn.Module):
@@ -61,7 +61,7 @@ def test_frozen_norms_keep_their_statistics_and_the_motions_go_on():
     for step in range(3):
         pair = FramePair(patches(2 * step), patches(2 * step + 1))
         task.step(pair, optimizers, lambda loss: loss.backward())
-        seen.append((statistics(colour_path(generator)), statistics([generator.dense_motion_network])))
+        seen.append((statistics(task.model.colour_path()), statistics([generator.dense_motion_network])))
     assert torch.equal(seen[0][0], seen[2][0])
     assert not torch.equal(seen[0][1], seen[2][1])
 

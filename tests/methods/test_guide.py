@@ -14,11 +14,12 @@ METHODS = Path(__file__).resolve().parents[2] / "methods"
 LEARNED = [card for card in cards("method") if card.data.get("role") == "method"]
 
 
-def test_the_guide_names_every_file_of_the_blocks_and_no_other():
+@pytest.mark.parametrize("folder", ["blocks", "training"])
+def test_the_guide_names_every_shared_file_and_no_other(folder: str):
     guide = (METHODS / "README.md").read_text()
-    rows = [line for line in guide.splitlines() if line.startswith("| `")]
-    named = [line.split("`")[1] for line in rows]
-    files = {path.name for path in (METHODS / "blocks").glob("*.py")} - {"__init__.py"}
+    sections = dict(zip(("blocks", "training"), guide.split("| file | what it does |")[1:], strict=True))
+    named = [line.split("`")[1] for line in sections[folder].splitlines() if line.startswith("| `")]
+    files = {path.name for path in (METHODS / folder).glob("*.py")} - {"__init__.py"}
     assert sorted(named) == sorted(files)
 
 

@@ -20,14 +20,14 @@ from benchbed.methods.blocks.patch_discriminator import MultiScaleDiscriminator
 from benchbed.methods.blocks.transfer import transfer_keypoints
 from benchbed.methods.blocks.transforms import ThinPlateWarp, control_grid
 from benchbed.methods.fomm.config import FommConfig, TransferConfig, fomm_config
-from benchbed.methods.fomm.losses import (
+from benchbed.methods.fomm.method import Fomm
+from benchbed.methods.fomm.training import build_discriminator
+from benchbed.methods.training.terms import (
     discriminator_gan_loss,
     feature_matching_loss,
     generator_gan_loss,
     perceptual_loss,
 )
-from benchbed.methods.fomm.method import Fomm
-from benchbed.methods.fomm.training import build_discriminator
 from benchbed.training.perceptual import Vgg19Features
 
 from .fixtures import Fixture, Stage, load_fixture

@@ -1,4 +1,4 @@
-"""FOMM's training losses beside equivariance: perceptual, adversarial, feature matching.
+"""Loss terms on generated frames: perceptual, adversarial, feature matching.
 
 Every function returns a scalar; none applies a weight that is not an argument.
 """

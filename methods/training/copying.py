@@ -1,4 +1,4 @@
-"""A generator that starts as a copier: what the tiny preset does so that minutes of training suffice."""
+"""Starts from which minutes of training suffice: a generator that copies its source, a motion that stands still."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from benchbed.errors import BenchbedError
 
 from ..blocks.convolution import ResidualBlock
-from ..blocks.first_order import OcclusionAwareGenerator
+from ..blocks.warping_generator import WarpingGenerator
 
 # relu(x) - relu(-x) = x, so two channels per colour carry it through the rectifier. Colours of drawn figures have
 # a standard deviation near 0.2, and the sigmoid's slope at 0.5 is 1/4: a gain of 0.2 * 4 gives the colour back.
@@ -20,12 +20,11 @@ KEEP_LOGIT = 4.0
 
 
 @torch.no_grad()
-def start_as_copier(generator: OcclusionAwareGenerator) -> None:
-    """Set initial weights with which the generator returns its source, warped by a motion that stands still.
+def start_as_copier(generator: WarpingGenerator) -> None:
+    """Set initial weights with which the image branch returns its source, warped.
 
     The architecture is untouched: the first convolution copies colours (and their negatives) into its first channels,
-    residual branches start at zero, the last convolution reads the copies, occlusion and background logits start
-    at "keep" and "background".
+    residual branches start at zero, the last convolution reads the copies.
 
     Raises:
         BenchbedError: the generator has down-sampling blocks, through which nothing can be copied exactly.
@@ -48,12 +47,22 @@ def start_as_copier(generator: OcclusionAwareGenerator) -> None:
         last = cast(nn.Conv2d, block.conv2)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(_bias(last))
-    motion = generator.dense_motion_network
-    _bias(motion.mask)[0] += KEEP_LOGIT
-    if motion.occlusion is not None:
-        _bias(motion.occlusion).add_(KEEP_LOGIT)
+
+
+@torch.no_grad()
+def start_still(mask: nn.Conv2d, occlusions: Iterable[nn.Conv2d | None]) -> None:
+    """Let a motion network begin with a background that stands still, all of it visible.
+
+    Args:
+        mask: gives the logits of the candidate motions, the background's first.
+        occlusions: give the logits of occlusion maps, 1 keeps.
+    """
+    _bias(mask)[0] += KEEP_LOGIT
+    for occlusion in occlusions:
+        if occlusion is not None:
+            _bias(occlusion).add_(KEEP_LOGIT)
 
 
 def _bias(convolution: nn.Conv2d) -> Tensor:
-    # torch types the bias as optional; all convolutions of FOMM have one
+    # torch types the bias as optional; the convolutions of published networks have one
     return cast(Tensor, convolution.bias)
