@@ -30,7 +30,7 @@ def read_records(plan: RunPlan, store: Store) -> Stored:
     """All records of the plan, per (section, method) in the order of the cases."""
     stored: Stored = {}
     for section in plan.sections:
-        for method in plan.methods:
+        for method in section.methods:
             records = [store.read(section.name, method.name, case.id) for case in section.cases]
             stored[section.name, method.name] = [record for record in records if record is not None]
     return stored
@@ -67,7 +67,7 @@ def aggregate(plan: RunPlan, stored: Stored) -> pd.DataFrame:
         [
             _aggregate_one(section, method, index, measure, stored[section.name, method.name])
             for section in plan.sections
-            for method in plan.methods
+            for method in section.methods
             for index, measure in enumerate(section.measures)
         ]
     )
@@ -86,6 +86,7 @@ def _aggregate_one(
         "dataset": section.dataset.name,
         "protocol": section.protocol.name,
         "transfer": section.cases[0].transfer,
+        "setting": section.setting,
         "resolution": f"{width}x{height}",
         "metric": measure.metric,
         "variant": measure.variant,
@@ -195,7 +196,7 @@ def costs(plan: RunPlan, stored: Stored) -> pd.DataFrame:
     """One row per section and method: frames/s, parameters, peak memory."""
     rows = []
     for section in plan.sections:
-        for method in plan.methods:
+        for method in section.methods:
             spent = [record.cost for record in stored[section.name, method.name] if record.cost is not None]
             seconds = sum(cost.generation_seconds for cost in spent)
             peaks = [cost.peak_memory_bytes for cost in spent if cost.peak_memory_bytes is not None]
@@ -204,6 +205,8 @@ def costs(plan: RunPlan, stored: Stored) -> pd.DataFrame:
                     "method": method.name,
                     "dataset": section.dataset.name,
                     "protocol": section.protocol.name,
+                    "transfer": section.cases[0].transfer,
+                    "setting": section.setting,
                     "fps": sum(cost.frames for cost in spent) / seconds if seconds else float("nan"),
                     "parameters": spent[0].parameters if spent else None,
                     "peak_memory_bytes": max(peaks) if peaks else None,

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from benchbed import __version__
 from benchbed.datasets.catalog import open_dataset
 from benchbed.errors import BenchbedError
 from benchbed.interfaces.dataset import Dataset
-from benchbed.interfaces.protocol import Case
+from benchbed.interfaces.protocol import Case, CaseRequest, Protocol
 from benchbed.measuring import Instrument, Instruments, Unavailable, choose_evaluator
+from benchbed.pair_lists import match_pairs, read_pair_list
 from benchbed.registry import Card, card, cards, code_fingerprint, load_entry
 from benchbed.scoring import Measure
 from benchbed.tracking.record import ComparabilityKey
@@ -24,7 +26,7 @@ class RunRequest:
 
     protocols: tuple[str, ...]
     methods: tuple[str, ...] = ()  # empty: all
-    datasets: tuple[str, ...] = ("puppets",)
+    datasets: tuple[str, ...] = ()  # empty: the protocol's, which is `puppets` for most
     metrics: tuple[str, ...] = ()  # names or variant ids; empty: the protocol's, default variants
     checkpoints: dict[str, Path] = field(default_factory=dict)
     configurations: dict[str, str] = field(default_factory=dict)
@@ -40,6 +42,9 @@ class RunRequest:
     precision: str = "fp32"
     batch_size: int = 16
     limit: int | None = None
+    pairs: Path | int | None = (
+        None  # a published list, or how many to draw; None: as many as the protocol draws
+    )
     seed: int = 0
     save_samples: int = 2
 
@@ -51,16 +56,23 @@ class MethodPlan:
     Args:
         checkpoint: None for methods without weights, or where none is at hand (building then fails and says so).
         fingerprint: over code, configuration and the bytes of the checkpoint.
+        variant: name of the ablation variant, empty for the full method.
     """
 
     card: Card
     checkpoint: Path | None
     configuration: str | None
     fingerprint: str
+    variant: str = ""
 
     @property
     def name(self) -> str:
-        return self.card.name
+        return f"{self.card.name}.{self.variant}" if self.variant else self.card.name
+
+    @property
+    def few_shot(self) -> bool:
+        """Whether it fuses further views of the source."""
+        return int(self.card.data["references"]) > 0
 
     @property
     def privileged(self) -> bool:
@@ -70,15 +82,25 @@ class MethodPlan:
 
 @dataclass(frozen=True)
 class Section:
-    """The cases of one protocol on one dataset and the measures they are scored with."""
+    """Cases of one protocol on one dataset that are averaged together, and the measures they are scored with.
+
+    Args:
+        setting: what tells them apart from other cases of the protocol, empty where it has one setting only.
+        available: how many cases there would be without `--limit`.
+        methods: those that take part.
+        notes: sentences a reader of its table has to know.
+    """
 
     name: str
     protocol: Card
     dataset: Dataset
+    setting: str
     cases: tuple[Case, ...]
     available: int
     measures: tuple[Measure, ...]
     keys: dict[str, ComparabilityKey]
+    methods: tuple[MethodPlan, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def partial(self) -> bool:
@@ -138,18 +160,30 @@ def plan_method(name: str, request: RunRequest) -> MethodPlan:
     bundled = method.data.get("checkpoints", {}).get("puppets")
     bundled_path = method.folder / bundled if bundled else None
     checkpoint = given or (bundled_path if bundled_path is not None and bundled_path.is_file() else None)
-    configuration = request.configurations.get(name)
-    fingerprint = hashlib.sha256(
-        json.dumps(
-            [
-                name,
-                code_fingerprint(method.package),
-                configuration,
-                _file_digest(checkpoint) if checkpoint else None,
-            ]
-        ).encode()
-    ).hexdigest()[:16]
-    return MethodPlan(method, checkpoint, configuration, fingerprint)
+    return _method_plan(method, checkpoint, request.configurations.get(name))
+
+
+def _method_plan(
+    method: Card, checkpoint: Path | None, configuration: str | None, variant: str = ""
+) -> MethodPlan:
+    digest = _file_digest(checkpoint) if checkpoint else None
+    decisive = [method.name, variant, code_fingerprint(method.package), configuration, digest]
+    fingerprint = hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]
+    return MethodPlan(method, checkpoint, configuration, fingerprint, variant)
+
+
+def ablation_variants(method: MethodPlan) -> tuple[MethodPlan, ...]:
+    """The variants that a method's card names, with their own weights or another configuration of the full ones.
+
+    A variant whose weights were given for the full method alone (`--checkpoint`) is another configuration of them.
+    """
+    variants = []
+    for variant in method.card.data.get("ablation", []):
+        bundled = variant.get("checkpoints", {}).get("puppets")
+        checkpoint = method.card.folder / bundled if bundled else method.checkpoint
+        configuration = variant.get("configuration", method.configuration)
+        variants.append(_method_plan(method.card, checkpoint, configuration, variant["name"]))
+    return tuple(variants)
 
 
 def metric_variants(names: tuple[str, ...]) -> list[tuple[Card, dict]]:
@@ -178,14 +212,25 @@ def plan_measure(
     metric: Card,
     variant: dict,
     dataset: Dataset,
-    protocol: Card,
+    protocol: str,
     request: RunRequest,
     instruments: Instruments,
+    cases: Sequence[Case],
 ) -> tuple[Measure, ComparabilityKey]:
-    """One metric variant on one dataset: its scorer and evaluators, or the reason there are none."""
+    """One metric variant on one dataset: its scorer and evaluators, or the reason there are none.
+
+    Args:
+        protocol: with version, and with setting and pair list where there are any.
+        cases: that it is to score.
+    """
     used: dict[str, Instrument] = {}
     canonical = True
+    against_source = variant.get("against", "target") == "source"
     reason = ""
+    if not against_source and any(case.target is None for case in cases):
+        reason = (
+            "these cases have no ground-truth frames; the variants called source-... compare with the source"
+        )
     height, width = dataset.resolution
     minimum = variant.get("minimum_size", 0)
     if min(height, width) < minimum:
@@ -213,7 +258,7 @@ def plan_measure(
         metric=metric.name,
         variant=variant_id,
         evaluators=",".join(instrument.evaluator.fingerprint for instrument in used.values()),
-        protocol=f"{protocol.name}@{protocol.data['version']}",
+        protocol=protocol,
         dataset=dataset.fingerprint,
         split=request.split,
         resolution=f"{width}x{height}",
@@ -238,37 +283,95 @@ def plan_measure(
         key=key.digest(),
         canonical=canonical,
         skip_first=variant.get("frames", "all") == "after-first",
-        against_source=variant.get("against", "target") == "source",
+        against_source=against_source,
     )
     return measure, key
 
 
-def plan_section(
-    protocol_name: str, dataset: Dataset, request: RunRequest, instruments: Instruments
-) -> Section:
-    """The cases and measures of one protocol on one dataset."""
-    protocol_card = card("protocol", protocol_name)
-    protocol = protocol_card.load()()
-    if request.transfer not in protocol_card.data["transfer"]:
+def plan_sections(
+    protocol: Card,
+    dataset: Dataset,
+    request: RunRequest,
+    methods: tuple[MethodPlan, ...],
+    instruments: Instruments,
+) -> list[Section]:
+    """The cases and measures of one protocol on one dataset, a section per setting."""
+    if request.transfer not in protocol.data["transfer"]:
         raise BenchbedError(
-            f"protocol '{protocol_name}' has no transfer '{request.transfer}'; "
-            f"known: {', '.join(protocol_card.data['transfer'])}"
+            f"protocol '{protocol.name}' has no transfer '{request.transfer}'; "
+            f"known: {', '.join(protocol.data['transfer'])}"
         )
-    cases = protocol.cases(dataset, split=request.split, seed=request.seed, transfer=request.transfer)
-    names = request.metrics or protocol.metrics(dataset.domain)
+    rules = protocol.load()()
+    wanted, listed, notes = _case_request(protocol, dataset, request)
+    by_setting: dict[str, list[Case]] = {}
+    for case in rules.cases(dataset, wanted):
+        by_setting.setdefault(case.setting, []).append(case)
+    return [
+        _section(protocol, rules, dataset, request, methods, instruments, setting, cases, listed, notes)
+        for setting, cases in by_setting.items()
+    ]
+
+
+def _section(
+    protocol: Card,
+    rules: Protocol,
+    dataset: Dataset,
+    request: RunRequest,
+    methods: tuple[MethodPlan, ...],
+    instruments: Instruments,
+    setting: str,
+    cases: list[Case],
+    listed: str,
+    notes: tuple[str, ...],
+) -> Section:
+    names = request.metrics or rules.metrics(dataset.domain, cases)
+    version = f"{protocol.name}@{protocol.data['version']}"
+    described = " ".join(part for part in (version, setting, listed) if part)
     planned = [
-        plan_measure(metric, variant, dataset, protocol_card, request, instruments)
+        plan_measure(metric, variant, dataset, described, request, instruments, cases)
         for metric, variant in metric_variants(tuple(names))
     ]
     return Section(
-        name=f"{protocol_name}/{dataset.name}/{request.transfer}",
-        protocol=protocol_card,
+        name="/".join(part for part in (protocol.name, dataset.name, request.transfer, setting) if part),
+        protocol=protocol,
         dataset=dataset,
+        setting=setting,
         cases=tuple(cases[: request.limit]),
         available=len(cases),
         measures=tuple(measure for measure, _ in planned),
         keys={measure.key: key for measure, key in planned},
+        methods=methods,
+        notes=notes,
     )
+
+
+def _case_request(
+    protocol: Card, dataset: Dataset, request: RunRequest
+) -> tuple[CaseRequest, str, tuple[str, ...]]:
+    """What cases to make, what the comparability key says of them, and notes for the table."""
+    # A drawn data set states how many cases of a protocol suffice for it: it is there to be quick.
+    own = {one.name: one for one in cards("dataset")}.get(dataset.name)
+    fewer = own.data.get("protocols", {}).get(protocol.name, {}) if own is not None else {}
+    drawn = CaseRequest(
+        split=request.split,
+        seed=request.seed,
+        transfer=request.transfer,
+        pair_count=fewer.get("pairs", protocol.data.get("pairs", 200)),
+        case_count=fewer.get("cases"),
+    )
+    if request.pairs is None or not protocol.data.get("takes_pair_lists", False):
+        described = f"pairs={drawn.pair_count} seed={drawn.seed}" if "pairs" in protocol.data else ""
+        return drawn, described, ()
+    if isinstance(request.pairs, int):
+        more = replace(drawn, pair_count=request.pairs, case_count=None)
+        return more, f"pairs={more.pair_count} seed={more.seed}", ()
+    listed = read_pair_list(request.pairs)
+    matched = match_pairs(listed, [clip.id for clip in dataset.clips(request.split)], dataset.name)
+    digest = hashlib.sha256(json.dumps(matched.pairs).encode()).hexdigest()[:8]
+    note = f"pairs of {listed.name} (sha256 {listed.sha256[:12]}...)"
+    notes = (note, matched.note) if matched.note else (note,)
+    # The draw of references still has a seed; the pairs have none.
+    return replace(drawn, pairs=matched.pairs, case_count=None), f"pairs={digest}", notes
 
 
 def build_plan(request: RunRequest) -> RunPlan:
@@ -295,23 +398,44 @@ def build_plan(request: RunRequest) -> RunPlan:
         raise BenchbedError(f"--limit {request.limit} leaves no case; give a number of at least 1")
     device = pick_device(request.device)
     instruments = Instruments(torch.device(device))
-    sections = tuple(
-        plan_section(
-            protocol,
-            open_dataset(name, resolution=request.resolution, domain=request.domain, alpha=request.alpha),
-            request,
-            instruments,
-        )
-        for protocol in request.protocols
-        for name in request.datasets
-    )
+    sections: list[Section] = []
+    opened: dict[str, Dataset] = {}
+    for protocol in (card("protocol", name) for name in dict.fromkeys(request.protocols)):
+        for name in request.datasets or (protocol.data.get("default_dataset", "puppets"),):
+            if name not in opened:
+                opened[name] = open_dataset(
+                    name, resolution=request.resolution, domain=request.domain, alpha=request.alpha
+                )
+            taking_part = _taking_part(protocol, methods, request)
+            sections += plan_sections(protocol, opened[name], request, taking_part, instruments)
     names_used = [section.name for section in sections]
     for name in names_used:
         if names_used.count(name) > 1:
             raise BenchbedError(
                 f"two datasets of this run are called '{name.split('/')[1]}'; rename one of the folders"
             )
-    return RunPlan(request, sections, methods, device, _run_id(request, sections, methods, device))
+    everyone = tuple({method.name: method for section in sections for method in section.methods}.values())
+    return RunPlan(
+        request, tuple(sections), everyone, device, _run_id(request, tuple(sections), everyone, device)
+    )
+
+
+def _taking_part(
+    protocol: Card, methods: tuple[MethodPlan, ...], request: RunRequest
+) -> tuple[MethodPlan, ...]:
+    """All methods; in an ablation those with variants, each followed by its own."""
+    if not protocol.data.get("variants", False):
+        return methods
+    variants = {method.name: ablation_variants(method) for method in methods}
+    for name, own in variants.items():
+        if not own and request.methods:
+            able = [one.name for one in cards("method") if one.data.get("ablation")]
+            raise BenchbedError(
+                f"method '{name}' names no variants to ablate; methods that do: {', '.join(able) or 'none'}"
+            )
+    return tuple(
+        one for method in methods if variants[method.name] for one in (method, *variants[method.name])
+    )
 
 
 def _run_id(
@@ -320,6 +444,7 @@ def _run_id(
     """Readable, and equal exactly where the same command on the same inputs and code would give the same numbers."""
     decisive = asdict(request)
     decisive.pop("datasets")  # paths; the fingerprints below say what they hold
+    decisive.pop("pairs")  # in the cases
     decisive["checkpoints"] = decisive["configurations"] = None  # in the methods' fingerprints
     text = json.dumps(
         [
@@ -332,12 +457,16 @@ def _run_id(
             [
                 [
                     section.name,
-                    [case.id for case in section.cases],
+                    [repr(case) for case in section.cases],
                     [[m.variant, m.key, m.reason] for m in section.measures],
                 ]
                 for section in sections
             ],
-            [[method.name, method.fingerprint] for method in methods],
+            [
+                [section.name, method.name, method.fingerprint]
+                for section in sections
+                for method in section.methods
+            ],
         ]
     )
     head = "-".join(dict.fromkeys(part for section in sections for part in section.name.split("/")[:2]))

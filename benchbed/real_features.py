@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import zipfile
-from collections import Counter
+from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +30,7 @@ CHUNK = 16
 ROWS = {"segments": 1}
 # Features that are too large for the disk (perceptual ones) stay in memory for the next method up to this size.
 # What came first is kept: with a set that does not fit, dropping the oldest would drop everything just before its use.
+HELD_CLIPS = 2  # a case has a source clip and a target clip
 HELD_BYTES = 2 << 30
 
 
@@ -47,6 +48,7 @@ class FeatureCounts:
 
     computed: Counter[str] = field(default_factory=Counter)
     found: Counter[str] = field(default_factory=Counter)
+    asked: set[tuple[str, str]] = field(default_factory=set)  # evaluator and clip: each is counted once
 
     def __str__(self) -> str:
         """`puppet-identity 384 frames computed, 0 found; ...`."""
@@ -62,8 +64,7 @@ class RealFeatures:
         self._dataset = dataset
         self._device = device
         self._folder = (folder or cache_folder()) / "features" / dataset.fingerprint[:16]
-        self._held: dict[tuple[str, str], list[Features]] = {}
-        self._held_clip = ""
+        self._held: OrderedDict[str, dict[str, list[Features]]] = OrderedDict()  # by clip and evaluator
         self._in_memory: dict[tuple[str, str, int], Features] = {}
         self._free_bytes = HELD_BYTES
         self._warned = False
@@ -78,13 +79,17 @@ class RealFeatures:
         count = min(CHUNK, frames.shape[0] - CHUNK * index)
         if not instrument.card.data["cache"]:
             return self._uncached(instrument, clip, frames, index, count)
-        if clip != self._held_clip:
-            self._held.clear()
-            self._held_clip = clip
-        key = (instrument.evaluator.fingerprint, clip)
-        if key not in self._held:
-            self._held[key] = self._load(instrument, clip, frames)
-        return self._held[key][index]
+        held = self._held.setdefault(clip, {})
+        self._held.move_to_end(clip)
+        while len(self._held) > HELD_CLIPS:
+            self._held.popitem(last=False)
+        fingerprint = instrument.evaluator.fingerprint
+        if fingerprint not in held:
+            held[fingerprint] = self._load(instrument, clip, frames)
+        elif (fingerprint, clip) not in self.counts.asked:
+            self.counts.found[instrument.card.name] += frames.shape[0]
+        self.counts.asked.add((fingerprint, clip))
+        return held[fingerprint][index]
 
     def _uncached(
         self, instrument: Instrument, clip: str, frames: Tensor, index: int, count: int

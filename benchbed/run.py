@@ -111,7 +111,9 @@ def compile_results(plan: RunPlan, store: Store, summary: ExecutionSummary) -> R
         dict.fromkeys(note for records in stored.values() for record in records for note in record.notes)
     )
     notes += [
-        f"{section.dataset.name}: {note}" for section in plan.sections for note in section.dataset.notes
+        f"{section.dataset.name}: {note}"
+        for section in plan.sections
+        for note in (*section.dataset.notes, *section.notes)
     ]
     notes += [
         f"{section.dataset.name}: {len(section.cases)} of {section.available} cases (--limit)"
@@ -145,7 +147,7 @@ def _grids(plan: RunPlan, store: Store) -> dict[str, list[Path]]:
                 target = section.dataset.frames(case.target or case.driving)
             except ClipError:
                 continue  # the case's rows already say so
-            path = save_grid(store, section.name, case.id, target, [method.name for method in plan.methods])
+            path = save_grid(store, section.name, case.id, target, [method.name for method in section.methods])
             if path is not None:
                 grids.setdefault(section.name, []).append(path)
     return grids

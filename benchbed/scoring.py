@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from benchbed.frames import quantise, to_float
-from benchbed.interfaces.evaluator import Features, PooledFeatures, SegmentFeatures
+from benchbed.interfaces.evaluator import Features, PerceptualFeatures, PooledFeatures, SegmentFeatures
 from benchbed.interfaces.metric import Sample, SetFeatures
 from benchbed.measuring import Instrument
 from benchbed.real_features import CHUNK, RealFeatures
@@ -33,7 +33,8 @@ class Measure:
         key: digest of the comparability key.
         canonical: whether all its evaluators are those of published numbers.
         skip_first: the first frame of a clip, which is the source in reconstruction, is left out.
-        against_source: a set metric compares with the frames of the clips the sources come from.
+        against_source: a set metric compares with the frames of the clips the sources come from, a frame metric with
+            the source frame itself.
     """
 
     metric: str
@@ -80,23 +81,69 @@ class RealClip:
     frames: Tensor
 
 
+class SourceFrame:
+    """The source frame as a sample to compare any number of generated frames with.
+
+    Args:
+        clip, frame: where it is.
+        device: of the generated frames.
+    """
+
+    def __init__(self, clip: RealClip, frame: int, device: torch.device, real: RealFeatures) -> None:
+        self.clip = clip
+        self._index, self._row = divmod(frame, CHUNK)
+        self._image = to_float(clip.frames[frame : frame + 1].to(device))
+        self._real = real
+
+    def sample(self, instruments: dict[str, Instrument], count: int) -> Sample:
+        """The frame and its features, `count` times."""
+        features = {
+            role: _repeated(
+                self._real.chunk(instrument, self.clip.id, self.clip.frames, self._index), self._row, count
+            )
+            for role, instrument in instruments.items()
+        }
+        return Sample(self._image.expand(count, -1, -1, -1), features)
+
+
+def _repeated(features: Features, row: int, count: int) -> Features:
+    """One frame's features `count` times, without copying; what belongs to the evaluator stays."""
+
+    def again(value: Tensor) -> Tensor:
+        return value[row : row + 1].expand(count, *value.shape[1:])
+
+    if isinstance(features, PerceptualFeatures):
+        return replace(features, layers=tuple(again(layer) for layer in features.layers))
+    if isinstance(features, SegmentFeatures):
+        raise TypeError("segments belong to no single frame: they serve set metrics only")
+    return replace(features, **{name: again(value) for name, value in vars(features).items()})
+
+
 @torch.inference_mode()
 def score_chunks(
-    chunks: Iterator[Tensor], target: RealClip, source: RealClip, measures: list[Measure], real: RealFeatures
+    chunks: Iterator[Tensor],
+    target: RealClip | None,
+    source: SourceFrame,
+    measures: list[Measure],
+    real: RealFeatures,
 ) -> CaseScores:
     """Score generated frames against the frames of a clip.
 
     Args:
         chunks: generated frames in chunks of `CHUNK`, float32 in [0, 1].
-        target: the ground truth.
-        source: the clip that the source frame comes from.
+        target: the ground truth; None where there is none, and then every active measure is against the source.
+        source: the source frame, and the clip that it comes from.
         measures: those with a reason are passed over.
     """
     active = [measure for measure in measures if not measure.reason]
     values: dict[str, list[np.ndarray]] = {m.variant: [] for m in active if m.level == "frame"}
     rows: dict[str, list[np.ndarray]] = {m.set_features: [] for m in active if m.level == "set"}
+    frames = 0
     for index, generated in enumerate(chunks):
-        target_frames = to_float(target.frames[CHUNK * index : CHUNK * (index + 1)])
+        frames += generated.shape[0]
+        target_frames = (
+            None if target is None else to_float(target.frames[CHUNK * index : CHUNK * (index + 1)])
+        )
         seen: dict[tuple[str, str], Features] = {}
         quantised: dict[str, Tensor] = {}
         done: set[str] = set()
@@ -116,18 +163,22 @@ def score_chunks(
                     rows[measure.set_features].append(_set_rows(next(iter(features.values()))))
                 continue
             # Real frames have 8 bits already: quantising them changes nothing.
-            real_features = {
-                role: real.chunk(instrument, target.id, target.frames, index)
-                for role, instrument in measure.instruments.items()
-            }
-            ours, theirs = Sample(quantised[mode], features), Sample(target_frames, real_features)
+            if measure.against_source or target is None or target_frames is None:
+                theirs = source.sample(measure.instruments, generated.shape[0])
+            else:
+                real_features = {
+                    role: real.chunk(instrument, target.id, target.frames, index)
+                    for role, instrument in measure.instruments.items()
+                }
+                theirs = Sample(target_frames, real_features)
+            ours = Sample(quantised[mode], features)
             values[measure.variant].append(np.asarray(measure.scorer.per_frame(ours, theirs), np.float64))
     pairs: dict[str, SetPair] = {}
     for measure in active:
         if measure.level == "set" and measure.set_features not in pairs:
-            clip = source if measure.against_source else target
+            clip = source.clip if measure.against_source or target is None else target
             pairs[measure.set_features] = SetPair(
-                SetFeatures(np.concatenate(rows[measure.set_features]), target.frames.shape[0]),
+                SetFeatures(np.concatenate(rows[measure.set_features]), frames),
                 _real_set(next(iter(measure.instruments.values())), clip, real),
                 clip.id,
             )

@@ -40,10 +40,8 @@ if TYPE_CHECKING:
     "--dataset",
     "datasets",
     multiple=True,
-    default=("puppets",),
-    show_default=True,
     metavar="D|PATH",
-    help="A registered name, or a folder of videos; may be repeated.",
+    help="A registered name, or a folder of videos; may be repeated. Default: puppets, for zero-shot puppets-creatures.",
 )
 @click.option(
     "--metric",
@@ -99,6 +97,11 @@ if TYPE_CHECKING:
     metavar="N",
     help="Only the first N cases: for trying out; the table is marked partial.",
 )
+@click.option(
+    "--pairs",
+    metavar="N|FILE",
+    help="Source and driving pairs of cross-identity cases: how many to draw, or a list (CSV: source,driving).",
+)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option(
     "--out",
@@ -127,7 +130,7 @@ if TYPE_CHECKING:
 @click.option("--quiet", is_flag=True, help="No progress.")
 def run_command(
     protocols, methods, all_methods, datasets, metrics, checkpoints, configurations, evaluators, transfer, split,
-    resolution, domain, alpha, device, precision, batch_size, limit, seed, out, fresh, save_samples, mlflow_uri, no_mlflow,
+    resolution, domain, alpha, device, precision, batch_size, limit, pairs, seed, out, fresh, save_samples, mlflow_uri, no_mlflow,
     dry_run, quiet,
 ) -> int:  # fmt: skip
     """Run methods through protocols on datasets and print the table.
@@ -167,6 +170,7 @@ def run_command(
             precision=precision,
             batch_size=batch_size,
             limit=limit,
+            pairs=_pairs(pairs),
             seed=seed,
             save_samples=save_samples,
         )
@@ -183,12 +187,22 @@ def run_command(
     return 1 if result.failures else 0
 
 
+def _pairs(text: str | None) -> Path | int | None:
+    if text is None:
+        return None
+    if not text.isdigit():
+        return Path(text)
+    if int(text) < 1:
+        raise click.BadParameter("give at least 1 pair, or a file", param_hint="--pairs")
+    return int(text)
+
+
 def _describe(plan: RunPlan, out: Path) -> str:
     lines = [f"run {plan.run_id} on {plan.device}, results in {out / plan.run_id}"]
     for section in plan.sections:
         lines.append(
-            f"  {section.name}: {len(section.cases)} cases x {len(plan.methods)} methods "
-            f"({', '.join(method.name for method in plan.methods)})"
+            f"  {section.name}: {len(section.cases)} cases x {len(section.methods)} methods "
+            f"({', '.join(method.name for method in section.methods)})"
         )
         for measure in section.measures:
             lines.append(

@@ -152,6 +152,10 @@ class VideoFolder:
                 self._decoded.popitem(last=False)
         return frames
 
+    def truth(self, source: str, driving: str, transfer: str) -> str | None:
+        """None: nobody filmed one identity in another's motion. A clip drives itself, with itself as the answer."""
+        return driving if source == driving else None
+
     def keypoints(self, clip_id: str) -> ExactKeypoints | None:
         """None: nobody knows the key points of a real video exactly."""
         return None

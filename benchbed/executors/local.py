@@ -6,13 +6,14 @@ import logging
 import time
 from collections import OrderedDict
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from benchbed.errors import BenchbedError, ClipError, StoreError, WeightsMissingError
 from benchbed.executors.memory import MemoryMeter
+from benchbed.executors.unseen import SeenError, provenance_note, require_unseen
 from benchbed.frames import to_float
 from benchbed.generation import Stopwatch, animate_clip, in_chunks
 from benchbed.interfaces.dataset import Dataset
@@ -20,7 +21,7 @@ from benchbed.interfaces.method import Method
 from benchbed.interfaces.protocol import Case
 from benchbed.plan import MethodPlan, RunPlan, Section
 from benchbed.real_features import CHUNK, FeatureCounts, RealFeatures
-from benchbed.scoring import CaseScores, RealClip, clip_mean, score_chunks
+from benchbed.scoring import CaseScores, RealClip, SourceFrame, clip_mean, score_chunks
 from benchbed.tracking.progress import Progress
 from benchbed.tracking.record import CaseCost, CaseRecord, ScoreRow
 from benchbed.tracking.samples import save_strip
@@ -110,10 +111,10 @@ def execute(plan: RunPlan, store: Store, *, quiet: bool = False) -> ExecutionSum
             case for case in section.cases if not store.has(section.name, method.name, case.id)
         ]
         for section in plan.sections
-        for method in plan.methods
+        for method in section.methods
     }
     todo = sum(len(cases) for cases in pending.values())
-    summary.reused = sum(len(section.cases) for section in plan.sections) * len(plan.methods) - todo
+    summary.reused = sum(len(section.cases) * len(section.methods) for section in plan.sections) - todo
     log.info(
         "%d of %d cases are stored already and reused; computing %d",
         summary.reused,
@@ -125,7 +126,7 @@ def execute(plan: RunPlan, store: Store, *, quiet: bool = False) -> ExecutionSum
             reader = ClipReader(section.dataset)
             real = RealFeatures(section.dataset, torch.device(plan.device))
             try:
-                for method in plan.methods:
+                for method in section.methods:
                     cases = pending[section.name, method.name]
                     if cases:
                         real.counts = FeatureCounts()
@@ -157,12 +158,16 @@ def _run_method(
         if plan.request.transfer not in method.card.data["transfer"]:
             raise BenchbedError(f"{method.name} has no {plan.request.transfer} transfer")
         built = build_method(method, device)
+        if section.protocol.data.get("unseen", False):
+            require_unseen(method.name, built.trained_on, section.dataset)
     except StoreError:
         raise
     except Exception as error:  # whatever a plug-in raises is its own row, never the end of the run
         reason = _reason(error)
         # Asked for by name it has failed; among all methods, one without weights is merely not at hand.
-        if isinstance(error, WeightsMissingError) and not plan.request.methods:
+        # Weights that have seen the data set are refused: that is an answer, not a failure.
+        at_hand = not isinstance(error, WeightsMissingError) or plan.request.methods
+        if isinstance(error, SeenError) or not at_hand:
             for case in cases:
                 record = unscored_record(section, method.name, case, reason, status="skipped")
                 store.put(section.name, method.name, case.id, record)
@@ -229,14 +234,20 @@ def run_case(
     """
     device = torch.device(plan.device)
     started = time.perf_counter()
-    if case.target is None:
+    target = None if case.target is None else reader.frames(case.target).to(device)
+    if method.privileged and target is None:
+        raise ClipError(f"{method.name} shows the ground truth, and case '{case.id}' has none")
+    driving = target if method.privileged and target is not None else reader.frames(case.driving).to(device)
+    if target is not None and target.shape[0] != driving.shape[0]:
         raise ClipError(
-            f"case '{case.id}' has no ground-truth frames, which protocol '{section.protocol.name}' needs"
+            f"clip '{case.target}' has {target.shape[0]} frames and its driving clip '{case.driving}' "
+            f"{driving.shape[0]}; they belong together frame by frame"
         )
-    target = reader.frames(case.target).to(device)
-    driving = target if method.privileged else reader.frames(case.driving).to(device)
     source_clip = reader.frames(case.source.clip)
-    source = to_float(source_clip[case.source.frame].unsqueeze(0).to(device))
+    drawn = () if case.references is None else case.references.frames(source_clip.shape[0])
+    source_frame, shown = _views(case, method, drawn)
+    references = to_float(source_clip[list(shown)].to(device)) if shown else None
+    source = to_float(source_clip[source_frame].unsqueeze(0).to(device))
     decoding = time.perf_counter() - started
 
     def batches(stopwatch: Stopwatch):
@@ -244,6 +255,7 @@ def run_case(
             built,
             source,
             driving,
+            references=references,
             transfer=case.transfer,
             batch_size=plan.request.batch_size,
             precision=plan.request.precision,
@@ -255,7 +267,7 @@ def run_case(
         # The first call pays for kernels and buffers; frames/s is about the method.
         next(batches(Stopwatch(device)), None)
     stopwatch = Stopwatch(device)
-    strip_frames = _strip_frames(plan, section, case, target.shape[0])
+    strip_frames = _strip_frames(plan, section, case, driving.shape[0])
     kept: dict[int, Tensor] = {}
 
     def watched():
@@ -270,8 +282,8 @@ def run_case(
     started = time.perf_counter()
     scores = score_chunks(
         watched(),
-        RealClip(case.target, target),
-        RealClip(case.source.clip, source_clip),
+        None if case.target is None or target is None else RealClip(case.target, target),
+        SourceFrame(RealClip(case.source.clip, source_clip), source_frame, device, real),
         list(section.measures),
         real,
     )
@@ -279,7 +291,7 @@ def run_case(
     if kept:
         save_strip(store, section.name, method.name, case.id, [kept[frame] for frame in sorted(kept)])
     cost = CaseCost(
-        frames=int(target.shape[0]),
+        frames=int(driving.shape[0]),
         generation_seconds=stopwatch.seconds,
         scoring_seconds=total - stopwatch.seconds,
         decoding_seconds=decoding,
@@ -288,12 +300,20 @@ def run_case(
         device=_device_name(device),
     )
     return CaseRecord(
-        rows=tuple(_rows(section, method.name, case, scores, int(target.shape[0]))),
+        rows=tuple(_rows(section, method.name, case, scores, int(driving.shape[0]), shown or drawn[-1:])),
         frame_values=scores.frame_values,
         set_features=scores.set_features,
         cost=cost,
         notes=_notes(built, method, section),
     )
+
+
+def _views(case: Case, method: MethodPlan, drawn: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
+    """The frame that is the source, and the frames of its clip that a method is to fuse with it."""
+    if not drawn or method.few_shot:
+        return case.source.frame, drawn
+    # A one-shot method takes one view at a time; the best over the settings so far is the aggregate's business.
+    return drawn[-1], ()
 
 
 def _strip_frames(plan: RunPlan, section: Section, case: Case, count: int) -> list[int]:
@@ -322,6 +342,8 @@ def _notes(built: Method, method: MethodPlan, section: Section) -> tuple[str, ..
         notes.append(
             f"{method.name} was trained at {w}x{h}: frames were resized to it and its output back to {width}x{height}"
         )
+    if section.protocol.data.get("unseen", False):
+        notes += [note for note in [provenance_note(method.name, built.trained_on)] if note]
     if built.trained_on not in ("none", section.dataset.name):
         notes.append(f"{method.name} was trained on {built.trained_on}, not on {section.dataset.name}")
     if built.conventions:
@@ -330,7 +352,9 @@ def _notes(built: Method, method: MethodPlan, section: Section) -> tuple[str, ..
     return tuple(notes)
 
 
-def _rows(section: Section, method: str, case: Case, scores: CaseScores, frames: int) -> list[ScoreRow]:
+def _rows(
+    section: Section, method: str, case: Case, scores: CaseScores, frames: int, references: tuple[int, ...]
+) -> list[ScoreRow]:
     rows = []
     for measure in section.measures:
         value, n, n_missing, status = float("nan"), 0, 0, "skipped"
@@ -339,7 +363,8 @@ def _rows(section: Section, method: str, case: Case, scores: CaseScores, frames:
             value, n, n_missing, status = mean.value, mean.n, mean.n_missing, "ok"
         elif not measure.reason:
             n, status = frames - measure.skip_first, "ok"
-        rows.append(_row(section, method, case, measure, value, n, n_missing, status, measure.reason))
+        row = _row(section, method, case, measure, value, n, n_missing, status, measure.reason)
+        rows.append(replace(row, references=",".join(map(str, references))))
     return rows
 
 
@@ -364,8 +389,10 @@ def _row(section, method, case, measure, value, n, n_missing, status, reason) ->
         dataset=section.dataset.name,
         protocol=section.protocol.name,
         transfer=case.transfer,
+        setting=case.setting,
         case=case.id,
         identity=case.identity,
+        driving_identity=case.driving_identity,
         metric=measure.metric,
         variant=measure.variant,
         value=value,

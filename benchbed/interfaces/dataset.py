@@ -82,6 +82,13 @@ class Dataset(Protocol):
         """
         ...
 
+    def truth(self, source: str, driving: str, transfer: str) -> str | None:
+        """The clip that shows what animating the first frame of clip `source` with clip `driving` should give.
+
+        Frame i belongs to driving frame i. None where no such frames exist, as in all filmed data sets.
+        """
+        ...
+
     def keypoints(self, clip_id: str) -> ExactKeypoints | None:
         """Exact key points where the dataset knows them, else None."""
         ...

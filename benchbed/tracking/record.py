@@ -12,7 +12,7 @@ import numpy as np
 
 from benchbed.interfaces.metric import SetFeatures
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -48,12 +48,17 @@ class ScoreRow:
         reason: one sentence where the status is not `ok`.
         evaluator: names of the evaluators used, comma-separated, empty for none.
         key: digest of the comparability key.
+        setting: of the protocol (`reconstruction N_ref=3`), empty where it has one only.
+        identity, driving_identity: of the source and of the driving clip.
+        references: comma-separated numbers of the frames of the source's clip that the method was given beside the
+            source (few-shot), or in its place (one-shot).
     """
 
     method: str
     dataset: str
     protocol: str
     transfer: str
+    setting: str
     case: str
     identity: str
     metric: str
@@ -66,6 +71,8 @@ class ScoreRow:
     evaluator: str
     key: str
     tags: str = ""
+    driving_identity: str = ""
+    references: str = ""
 
 
 @dataclass(frozen=True)

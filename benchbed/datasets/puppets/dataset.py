@@ -142,6 +142,17 @@ class DrawnDataset(Generic[Identity]):
         scene = self._parse(clip_id)
         return self._figure(scene, self._character(scene)).keypoints(self.resolution[0])
 
+    def truth(self, source: str, driving: str, transfer: str) -> str | None:
+        """The source's character doing the driving clip's motion, see the module's text; None across splits.
+
+        The answer to relative transfer from a clip that itself continues another's first pose is not in the grammar.
+        """
+        shown, moved = self._parse(source), self._parse(driving)
+        if shown.split != moved.split or moved.start is not None or shown.start is not None:
+            return None
+        scene = f"{shown.split}/c{shown.character:03d}-m{moved.motion:03d}"
+        return scene if transfer == "absolute" else f"{scene}-from-m{shown.motion:03d}"
+
     def _check_split(self, split: str) -> None:
         if split not in self._world.splits:
             known = ", ".join(self._world.splits)
