@@ -41,6 +41,9 @@ class Squares:
             ).view(3, 1, 1)
         return frames
 
+    def truth(self, source: str, driving: str, transfer: str) -> str | None:
+        return driving if source == driving else None
+
     def keypoints(self, clip_id: str) -> ExactKeypoints | None:
         return None
 

@@ -65,6 +65,29 @@ class Slow(Dimmed):
         return driving * 0.8
 
 
+class Views(Dimmed):
+    """Paints every frame in the mean brightness of what `encode` was given: red the source, green all references."""
+
+    def encode(self, source: Tensor, references: Tensor | None = None) -> Tensor:
+        count = 0 if references is None else references.shape[0]
+        return torch.tensor([float(source.mean()), count / 10, 0.0])
+
+    def animate(self, encoding, driving, *, initial_driving=None, transfer="absolute") -> Tensor:
+        return encoding.view(1, 3, 1, 1).expand_as(driving).clone()
+
+
+class Trained(Dimmed):
+    """Says that it was trained on the fake dataset."""
+
+    trained_on = "squares"
+
+
+class Untold(Dimmed):
+    """Does not know what it was trained on."""
+
+    trained_on = "unknown"
+
+
 def build_dimmed(*, checkpoint, configuration) -> Dimmed:
     return Dimmed()
 
@@ -99,3 +122,15 @@ def build_unbuildable(*, checkpoint, configuration) -> Dimmed:
 
 def build_weightless(*, checkpoint, configuration) -> Dimmed:
     raise WeightsMissingError("weightless needs a weights file; give one with --checkpoint weightless=FILE")
+
+
+def build_views(*, checkpoint, configuration) -> Views:
+    return Views()
+
+
+def build_trained(*, checkpoint, configuration) -> Trained:
+    return Trained()
+
+
+def build_untold(*, checkpoint, configuration) -> Untold:
+    return Untold()
