@@ -54,9 +54,10 @@ def test_drawn_datasets_know_the_exact_answer_of_cross_identity_animation(datase
         answer, source = opened.images(case.target), opened.images(case.source.clip)
         assert opened.clip(case.target).identity == case.identity
         assert len(answer) == len(opened.images(case.driving))
-        # what moves relative to its own first pose starts from the source itself, up to the rounding of angles
-        apart = np.abs(answer[0].astype(int) - source[0]).max()
-        assert (apart <= 1) == (transfer == "relative")
+        # what moves relative to its own first pose starts from the source itself, up to the rounding of angles and a
+        # hair's breadth of its stripes, whose spacing follows the mean length of a bone over the clip
+        apart = (np.abs(answer[0].astype(int) - source[0]) > 1).mean()
+        assert (apart < 0.01) == (transfer == "relative")
     if transfer == "absolute":
         # the same joints: a character in the driving pose stands where the driving one does, up to its proportions
         shift = np.abs(opened.keypoints(case.target).positions - opened.keypoints(case.driving).positions)
