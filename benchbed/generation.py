@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -79,6 +80,7 @@ def animate_clip(
     precision: str,
     stopwatch: Stopwatch,
     memory: AbstractContextManager,
+    encoded: Callable[[Any], None] | None = None,
 ) -> Iterator[Tensor]:
     """Yield generated frames batch by batch, at the size of the driving frames.
 
@@ -91,6 +93,7 @@ def animate_clip(
         precision: `fp32`, `bf16` or `fp16` (autocast).
         stopwatch: collects the time spent inside the method, resizing to its resolution included.
         memory: entered around every call of the method, for its peak memory.
+        encoded: called once with the encoding of the source, outside the time that is measured.
 
     Raises:
         BadOutputError: see `check_generated`.
@@ -106,6 +109,8 @@ def animate_clip(
     with memory, stopwatch, reduced:
         encoding = method.encode(fit(source), None if references is None else fit(references))
         initial = fit(to_float(driving[:1]))
+    if encoded is not None:
+        encoded(encoding)
     for start in range(0, driving.shape[0], batch_size):
         batch = to_float(driving[start : start + batch_size])
         with memory, stopwatch, reduced:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchbed import __version__
 from benchbed.datasets.catalog import open_dataset
@@ -18,6 +19,9 @@ from benchbed.pair_lists import match_pairs, read_pair_list
 from benchbed.registry import Card, card, cards, code_fingerprint, load_entry
 from benchbed.scoring import Measure
 from benchbed.tracking.record import ComparabilityKey
+
+if TYPE_CHECKING:
+    from benchbed.executors.generators import Generator
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,7 @@ class MethodPlan:
         checkpoint: None for methods without weights, or where none is at hand (building then fails and says so).
         fingerprint: over code, configuration and the bytes of the checkpoint.
         variant: name of the ablation variant, empty for the full method.
+        frames: what gives its frames where they were made elsewhere; None: the network that the card names.
     """
 
     card: Card
@@ -64,6 +69,7 @@ class MethodPlan:
     configuration: str | None
     fingerprint: str
     variant: str = ""
+    frames: Generator | None = None
 
     @property
     def name(self) -> str:
@@ -88,6 +94,7 @@ class Section:
         setting: what tells them apart from other cases of the protocol, empty where it has one setting only.
         available: how many cases there would be without `--limit`.
         methods: those that take part.
+        points: finds the key points by which motion is measured, where the data set does not know them; None: nothing.
         notes: sentences a reader of its table has to know.
     """
 
@@ -100,6 +107,7 @@ class Section:
     measures: tuple[Measure, ...]
     keys: dict[str, ComparabilityKey]
     methods: tuple[MethodPlan, ...]
+    points: Instrument | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -296,20 +304,36 @@ def plan_sections(
     instruments: Instruments,
 ) -> list[Section]:
     """The cases and measures of one protocol on one dataset, a section per setting."""
+    wanted, listed, notes = _case_request(protocol, dataset, request)
+    rules = protocol.load()()
+    by_setting = plan_cases(protocol, dataset, request, wanted)
+    return [
+        _section(protocol, rules, dataset, request, methods, instruments, setting, cases, listed, notes)
+        for setting, cases in by_setting.items()
+    ]
+
+
+def plan_cases(
+    protocol: Card, dataset: Dataset, request: RunRequest, wanted: CaseRequest | None = None
+) -> dict[str, list[Case]]:
+    """The cases of one protocol on one dataset by setting, before `--limit`; no evaluator is built for that.
+
+    Args:
+        wanted: what cases to make, where that is worked out already.
+
+    Raises:
+        BenchbedError: the protocol has no such transfer; or whatever the dataset or the pair list lacks.
+    """
     if request.transfer not in protocol.data["transfer"]:
         raise BenchbedError(
             f"protocol '{protocol.name}' has no transfer '{request.transfer}'; "
             f"known: {', '.join(protocol.data['transfer'])}"
         )
-    rules = protocol.load()()
-    wanted, listed, notes = _case_request(protocol, dataset, request)
+    wanted = wanted or _case_request(protocol, dataset, request)[0]
     by_setting: dict[str, list[Case]] = {}
-    for case in rules.cases(dataset, wanted):
+    for case in protocol.load()().cases(dataset, wanted):
         by_setting.setdefault(case.setting, []).append(case)
-    return [
-        _section(protocol, rules, dataset, request, methods, instruments, setting, cases, listed, notes)
-        for setting, cases in by_setting.items()
-    ]
+    return by_setting
 
 
 def _section(
@@ -341,8 +365,23 @@ def _section(
         measures=tuple(measure for measure, _ in planned),
         keys={measure.key: key for measure, key in planned},
         methods=methods,
+        points=_motion_instrument(dataset, cases, [measure for measure, _ in planned], instruments),
         notes=notes,
     )
+
+
+def _motion_instrument(
+    dataset: Dataset, cases: list[Case], measures: list[Measure], instruments: Instruments
+) -> Instrument | None:
+    """What a measure finds key points with anyway; without ground truth, what AKD would find them with."""
+    for measure in measures:
+        if not measure.reason and "keypoints" in measure.instruments:
+            return measure.instruments["keypoints"]
+    if all(case.target is not None for case in cases) or dataset.keypoints(cases[0].driving) is not None:
+        return None
+    choice = choose_evaluator("keypoints", "akd", dataset, named=None, by_variant=False)
+    found = choice if isinstance(choice, Unavailable) else instruments.get(choice)
+    return None if isinstance(found, Unavailable) else found
 
 
 def _case_request(
@@ -374,8 +413,13 @@ def _case_request(
     return replace(drawn, pairs=matched.pairs, case_count=None), f"pairs={digest}", notes
 
 
-def build_plan(request: RunRequest) -> RunPlan:
+def build_plan(request: RunRequest, methods: tuple[MethodPlan, ...] | None = None) -> RunPlan:
     """Check everything that can be checked before work starts, and fix what the run will do.
+
+    Args:
+        request: what is asked for.
+        methods: those that take part in every protocol, where they are planned already (frames made elsewhere)
+            instead of named by the request.
 
     Raises:
         BenchbedError: an unknown name, a path that does not exist, an option that does not fit.
@@ -383,12 +427,12 @@ def build_plan(request: RunRequest) -> RunPlan:
     import torch
 
     # Names first: a typing mistake is answered before anything heavy happens.
-    for protocol in request.protocols:
-        card("protocol", protocol)
+    for name in request.protocols:
+        card("protocol", name)
     if request.metrics:
         metric_variants(request.metrics)
     names = request.methods or tuple(method.name for method in cards("method"))
-    methods = tuple(plan_method(name, request) for name in dict.fromkeys(names))
+    planned = methods or tuple(plan_method(name, request) for name in dict.fromkeys(names))
     for name in [*request.checkpoints, *request.configurations]:
         card("method", name)
     for metric, evaluator in request.evaluators.items():
@@ -406,7 +450,7 @@ def build_plan(request: RunRequest) -> RunPlan:
                 opened[name] = open_dataset(
                     name, resolution=request.resolution, domain=request.domain, alpha=request.alpha
                 )
-            taking_part = _taking_part(protocol, methods, request)
+            taking_part = methods or _taking_part(protocol, planned, request)
             sections += plan_sections(protocol, opened[name], request, taking_part, instruments)
     names_used = [section.name for section in sections]
     for name in names_used:

@@ -10,12 +10,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchbed.aggregate import aggregate, cases_frame, costs, frames_frame, read_records
+from benchbed.aggregate import aggregate, cases_frame, costs, frames_frame, read_records, stages_frame
+from benchbed.best_of import best_of_views
 from benchbed.errors import ClipError
 from benchbed.executors.local import ExecutionSummary, execute
 from benchbed.plan import RunPlan
+from benchbed.plots import curves
 from benchbed.tables.build import Table, build_tables
 from benchbed.tables.render import render
+from benchbed.tables.sweep import leak_table, merge_sweeps, sweep_points
 from benchbed.tracking.environment import environment
 from benchbed.tracking.samples import save_grid
 from benchbed.tracking.store import Store, file_name
@@ -42,9 +45,18 @@ class RunResult:
 
 
 def run(
-    plan: RunPlan, out: Path, *, command: Sequence[str], fresh: bool = False, quiet: bool = False
+    plan: RunPlan,
+    out: Path,
+    *,
+    command: Sequence[str],
+    fresh: bool = False,
+    quiet: bool = False,
+    cache: Path | None = None,
 ) -> RunResult:
     """Carry out what the store under `out/<run id>` does not hold, then compile everything from it.
+
+    Args:
+        cache: see `benchbed.executors.local.execute`.
 
     Raises:
         StoreError: the results cannot be written.
@@ -61,6 +73,7 @@ def run(
         "request": {
             **asdict(plan.request),
             "checkpoints": {name: str(path) for name, path in plan.request.checkpoints.items()},
+            "pairs": str(plan.request.pairs) if isinstance(plan.request.pairs, Path) else plan.request.pairs,
         },
         "device": plan.device,
         "environment": environment(),
@@ -78,13 +91,14 @@ def run(
                 "fingerprint": method.fingerprint,
                 "checkpoint": None if method.checkpoint is None else method.checkpoint.name,
                 "configuration": method.configuration,
+                "generated_elsewhere": method.frames is not None,
             }
             for method in plan.methods
         },
         "keys": {digest: asdict(key) for section in plan.sections for digest, key in section.keys.items()},
     }
     store.write_run(provenance)
-    summary = execute(plan, store, quiet=quiet)
+    summary = execute(plan, store, quiet=quiet, cache=cache)
     result = compile_results(plan, store, summary)
     provenance |= {
         "state": "finished",
@@ -100,9 +114,11 @@ def run(
 
 def compile_results(plan: RunPlan, store: Store, summary: ExecutionSummary) -> RunResult:
     """Write the parquet files, tables and sample grids from the shards."""
-    stored = read_records(plan, store)
-    store.write_frame("cases", cases_frame(stored))
-    store.write_frame("frames", frames_frame(stored))
+    stored = best_of_views(plan, read_records(plan, store))
+    cases, frames = cases_frame(stored), frames_frame(stored)
+    store.write_frame("cases", cases)
+    store.write_frame("frames", frames)
+    store.write_frame("stages", stages_frame(stored))
     table = aggregate(plan, stored)
     cost = costs(plan, stored)
     store.write_frame("aggregate", table)
@@ -122,7 +138,13 @@ def compile_results(plan: RunPlan, store: Store, summary: ExecutionSummary) -> R
     ]
     notes = list(dict.fromkeys(notes))
     store.write_text("tables/notes.txt", "\n".join(notes))
-    tables = build_tables(table, cost, notes)
+    tables = merge_sweeps(build_tables(table, cost, notes))
+    for setting, panels in sweep_points(tables).items():
+        figure = curves(panels, x_label="N_ref")
+        store.write_figure(store.folder / "tables" / f"reference-sweep-{setting}.png", figure)
+    leak = leak_table(cases, frames)
+    if leak is not None:
+        tables.append(leak)
     for built in tables:
         for format_, suffix in TABLE_FILES.items():
             store.write_text(f"tables/{file_stem(built)}.{suffix}", render(built, format_))
@@ -136,7 +158,9 @@ def compile_results(plan: RunPlan, store: Store, summary: ExecutionSummary) -> R
 
 def file_stem(table: Table) -> str:
     """The file name of a table, without suffix."""
-    return f"{table.protocol}-{file_name(table.dataset).rsplit('-', 1)[0]}-{table.transfer}"
+    parts = (table.dataset, table.transfer, table.setting)
+    readable = [file_name(part).rsplit("-", 1)[0] for part in parts if part]
+    return "-".join((table.protocol, *readable))
 
 
 def _grids(plan: RunPlan, store: Store) -> dict[str, list[Path]]:
@@ -147,7 +171,9 @@ def _grids(plan: RunPlan, store: Store) -> dict[str, list[Path]]:
                 target = section.dataset.frames(case.target or case.driving)
             except ClipError:
                 continue  # the case's rows already say so
-            path = save_grid(store, section.name, case.id, target, [method.name for method in section.methods])
+            path = save_grid(
+                store, section.name, case.id, target, [method.name for method in section.methods]
+            )
             if path is not None:
                 grids.setdefault(section.name, []).append(path)
     return grids

@@ -16,6 +16,7 @@ from benchbed.interfaces.metric import Sample, SetFeatures
 from benchbed.measuring import Instrument
 from benchbed.real_features import CHUNK, RealFeatures
 from benchbed.tracking.record import SetPair
+from benchbed.tracking.stages import FEATURES, GENERATED, METRIC, StageRecorder
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,12 @@ class Measure:
     @property
     def set_features(self) -> str:
         """Under which name the store keeps the features of a set metric; equal for all that share them."""
-        return f"{self.evaluator_names} {self.quantisation}{' source' if self.against_source else ''}"
+        return set_features_name(self.evaluator_names, self.quantisation, self.against_source)
+
+
+def set_features_name(evaluators: str, quantisation: str, against_source: bool) -> str:
+    """Under which name the store keeps the features of a set metric, from what its variant and rows say."""
+    return f"{evaluators} {quantisation}{' source' if against_source else ''}"
 
 
 @dataclass(frozen=True)
@@ -126,6 +132,7 @@ def score_chunks(
     source: SourceFrame,
     measures: list[Measure],
     real: RealFeatures,
+    stages: StageRecorder | None = None,
 ) -> CaseScores:
     """Score generated frames against the frames of a clip.
 
@@ -134,6 +141,7 @@ def score_chunks(
         target: the ground truth; None where there is none, and then every active measure is against the source.
         source: the source frame, and the clip that it comes from.
         measures: those with a reason are passed over.
+        stages: takes in the generated frames, their features and the values; None keeps no digests.
     """
     active = [measure for measure in measures if not measure.reason]
     values: dict[str, list[np.ndarray]] = {m.variant: [] for m in active if m.level == "frame"}
@@ -141,6 +149,8 @@ def score_chunks(
     frames = 0
     for index, generated in enumerate(chunks):
         frames += generated.shape[0]
+        if stages is not None:
+            stages.add(GENERATED, generated)
         target_frames = (
             None if target is None else to_float(target.frames[CHUNK * index : CHUNK * (index + 1)])
         )
@@ -156,6 +166,8 @@ def score_chunks(
                 name = (instrument.card.name, mode)
                 if name not in seen:
                     seen[name] = instrument.evaluator(quantised[mode])
+                    if stages is not None:
+                        stages.add(FEATURES, seen[name], " ".join(name))
                 features[role] = seen[name]
             if measure.level == "set":
                 if measure.set_features not in done:
@@ -186,6 +198,9 @@ def score_chunks(
     for measure in active:
         if measure.level == "frame" and measure.skip_first:
             joined[measure.variant] = joined[measure.variant][1:]
+    if stages is not None:
+        for variant, series in joined.items():
+            stages.add(METRIC, series, variant)
     return CaseScores(joined, pairs)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,15 +11,30 @@ import click
 from benchbed.cli.options import (
     alpha_option,
     device_option,
+    domain_option,
+    evaluator_option,
+    fresh_option,
+    limit_option,
+    metric_option,
+    mlflow_option,
+    no_mlflow_option,
+    out_option,
+    pairs_option,
     parse_assignments,
     parse_checkpoints,
+    parse_pairs,
     precision_option,
+    quiet_option,
+    resolution_option,
+    samples_option,
+    seed_option,
+    split_option,
     transfer_option,
 )
+from benchbed.cli.results import log_to_mlflow, print_result
 
 if TYPE_CHECKING:
     from benchbed.plan import RunPlan
-    from benchbed.run import RunResult
 
 
 @click.command("run")
@@ -43,13 +57,7 @@ if TYPE_CHECKING:
     metavar="D|PATH",
     help="A registered name, or a folder of videos; may be repeated. Default: puppets, for zero-shot puppets-creatures.",
 )
-@click.option(
-    "--metric",
-    "metrics",
-    multiple=True,
-    metavar="NAME",
-    help="A metric (akd) or one of its variants (akd/euclidean-frames); may be repeated. Default: the protocol's.",
-)
+@metric_option
 @click.option(
     "--checkpoint",
     "checkpoints",
@@ -64,23 +72,11 @@ if TYPE_CHECKING:
     metavar="METHOD=NAME",
     help="Network configuration, where the checkpoint does not tell.",
 )
-@click.option(
-    "--evaluator",
-    "evaluators",
-    multiple=True,
-    metavar="METRIC=NAME",
-    help="Network to measure a metric with instead of the default one; see `benchbed list evaluators`.",
-)
+@evaluator_option
 @transfer_option
-@click.option("--split", default="test", show_default=True)
-@click.option(
-    "--resolution", type=int, help="Frames are square, this many pixels. Default: the dataset's own."
-)
-@click.option(
-    "--domain",
-    type=click.Choice(["face", "body", "robot", "animal", "other"]),
-    help="What a folder of videos shows: decides which evaluators apply.",
-)
+@split_option
+@resolution_option
+@domain_option
 @alpha_option
 @device_option
 @precision_option
@@ -91,43 +87,16 @@ if TYPE_CHECKING:
     show_default=True,
     help="Driving frames per call of a method.",
 )
-@click.option(
-    "--limit",
-    type=int,
-    metavar="N",
-    help="Only the first N cases: for trying out; the table is marked partial.",
-)
-@click.option(
-    "--pairs",
-    metavar="N|FILE",
-    help="Source and driving pairs of cross-identity cases: how many to draw, or a list (CSV: source,driving).",
-)
-@click.option("--seed", type=int, default=0, show_default=True)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("runs"),
-    show_default=True,
-    help="Folder of runs.",
-)
-@click.option("--fresh", is_flag=True, help="Forget what an earlier run of the same command stored.")
-@click.option(
-    "--save-samples",
-    type=click.IntRange(0),
-    default=2,
-    show_default=True,
-    metavar="N",
-    help="Sample grids of the first N cases.",
-)
-@click.option(
-    "--mlflow",
-    "mlflow_uri",
-    metavar="URI",
-    help="Tracking server. Default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db here.",
-)
-@click.option("--no-mlflow", is_flag=True, help="Do not log to MLflow.")
+@limit_option
+@pairs_option
+@seed_option
+@out_option
+@fresh_option
+@samples_option
+@mlflow_option
+@no_mlflow_option
 @click.option("--dry-run", is_flag=True, help="Show what would be done and stop.")
-@click.option("--quiet", is_flag=True, help="No progress.")
+@quiet_option
 def run_command(
     protocols, methods, all_methods, datasets, metrics, checkpoints, configurations, evaluators, transfer, split,
     resolution, domain, alpha, device, precision, batch_size, limit, pairs, seed, out, fresh, save_samples, mlflow_uri, no_mlflow,
@@ -170,7 +139,7 @@ def run_command(
             precision=precision,
             batch_size=batch_size,
             limit=limit,
-            pairs=_pairs(pairs),
+            pairs=parse_pairs(pairs),
             seed=seed,
             save_samples=save_samples,
         )
@@ -181,20 +150,10 @@ def run_command(
     from benchbed.run import run
 
     result = run(plan, out, command=sys.argv, fresh=fresh, quiet=quiet)
-    _print(result, plan)
+    print_result(result, plan)
     if not no_mlflow:
-        _log_to_mlflow(result, plan, mlflow_uri)
+        log_to_mlflow(result, plan, mlflow_uri)
     return 1 if result.failures else 0
-
-
-def _pairs(text: str | None) -> Path | int | None:
-    if text is None:
-        return None
-    if not text.isdigit():
-        return Path(text)
-    if int(text) < 1:
-        raise click.BadParameter("give at least 1 pair, or a file", param_hint="--pairs")
-    return int(text)
 
 
 def _describe(plan: RunPlan, out: Path) -> str:
@@ -209,50 +168,3 @@ def _describe(plan: RunPlan, out: Path) -> str:
                 f"    {measure.variant}" + (f": skipped, {measure.reason}" if measure.reason else "")
             )
     return "\n".join(lines)
-
-
-def _print(result: RunResult, plan: RunPlan) -> None:
-    from benchbed.tables.render import render
-
-    terminal = sys.stdout.isatty()
-    width = shutil.get_terminal_size((160, 24)).columns
-    for table in result.tables:
-        click.echo(render(table, "terminal", width=width, color=terminal))
-        click.echo("")
-    done = result.summary
-    click.echo(
-        f"run {plan.run_id}: {done.computed} cases computed, {done.reused} reused, {result.failures} failed"
-    )
-    click.echo(f"results: {result.folder}")
-    for paths in result.samples.values():
-        for path in paths:
-            click.echo(f"samples: {path}")
-
-
-def _log_to_mlflow(result: RunResult, plan: RunPlan, uri: str | None) -> None:
-    from benchbed.tracking.mlflow_log import RunSummary, log_run
-
-    request = plan.request
-    log_run(
-        RunSummary(
-            run_id=plan.run_id,
-            command=" ".join(sys.argv),
-            protocol=",".join(request.protocols),
-            parameters={
-                "transfer": request.transfer,
-                "split": request.split,
-                "seed": str(request.seed),
-                "device": plan.device,
-                "precision": request.precision,
-                "batch_size": str(request.batch_size),
-                "limit": str(request.limit or ""),
-            },
-            tags={f"method.{method.name}.fingerprint": method.fingerprint for method in plan.methods},
-            aggregate=result.aggregate,
-            costs=result.costs,
-            tables=result.tables,
-            tables_dir=result.folder / "tables",
-            samples=[path for paths in result.samples.values() for path in paths],
-        ),
-        uri=uri,
-    )

@@ -5,26 +5,32 @@ from __future__ import annotations
 import logging
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from benchbed.errors import BenchbedError, ClipError, StoreError, WeightsMissingError
+from benchbed.executors.generators import Generator, NetworkGenerator, UnusableFramesError
 from benchbed.executors.memory import MemoryMeter
 from benchbed.executors.unseen import SeenError, provenance_note, require_unseen
 from benchbed.frames import to_float
-from benchbed.generation import Stopwatch, animate_clip, in_chunks
+from benchbed.generation import Stopwatch, in_chunks
 from benchbed.interfaces.dataset import Dataset
 from benchbed.interfaces.method import Method
 from benchbed.interfaces.protocol import Case
+from benchbed.motion import motion_track
 from benchbed.plan import MethodPlan, RunPlan, Section
 from benchbed.real_features import CHUNK, FeatureCounts, RealFeatures
 from benchbed.scoring import CaseScores, RealClip, SourceFrame, clip_mean, score_chunks
 from benchbed.tracking.progress import Progress
 from benchbed.tracking.record import CaseCost, CaseRecord, ScoreRow
 from benchbed.tracking.samples import save_strip
+from benchbed.tracking.stages import DECODED, ENCODING, StageRecorder
 from benchbed.tracking.store import Store
 
 log = logging.getLogger(__name__)
@@ -93,8 +99,13 @@ class ClipReader:
         self._pool.shutdown(cancel_futures=True)
 
 
-def execute(plan: RunPlan, store: Store, *, quiet: bool = False) -> ExecutionSummary:
+def execute(
+    plan: RunPlan, store: Store, *, quiet: bool = False, cache: Path | None = None
+) -> ExecutionSummary:
     """Compute what the store does not hold yet; failures become records, never exceptions.
+
+    Args:
+        cache: folder of real-frame features, None for the user's (`benchbed.real_features.cache_folder`).
 
     Raises:
         StoreError: the results cannot be written; what was stored stays.
@@ -121,23 +132,29 @@ def execute(plan: RunPlan, store: Store, *, quiet: bool = False) -> ExecutionSum
         summary.reused + todo,
         todo,
     )
-    with Progress(todo, quiet=quiet) as progress:
-        for section in plan.sections:
-            reader = ClipReader(section.dataset)
-            real = RealFeatures(section.dataset, torch.device(plan.device))
-            try:
+    readers = {section.dataset.name: ClipReader(section.dataset) for section in plan.sections}
+    features = {
+        section.dataset.name: RealFeatures(section.dataset, torch.device(plan.device), cache)
+        for section in plan.sections
+    }
+    counted: dict[tuple[str, str], FeatureCounts] = {}
+    try:
+        with Progress(todo, quiet=quiet) as progress:
+            for section in plan.sections:
+                reader, real = readers[section.dataset.name], features[section.dataset.name]
                 for method in section.methods:
                     cases = pending[section.name, method.name]
                     if cases:
-                        real.counts = FeatureCounts()
+                        # Settings of one protocol are told together.
+                        place = section.name.removesuffix(f"/{section.setting}")
+                        real.counts = counted.setdefault((method.name, place), FeatureCounts())
                         _run_method(plan, section, method, cases, reader, real, store, summary, progress)
-                        counts = str(real.counts)
-                        if counts:
-                            log.info(
-                                "real-frame features for %s on %s: %s", method.name, section.name, counts
-                            )
-            finally:
-                reader.close()
+    finally:
+        for reader in readers.values():
+            reader.close()
+    for (method_name, place), counts in counted.items():
+        if str(counts):
+            log.info("real-frame features for %s on %s: %s", method_name, place, counts)
     return summary
 
 
@@ -157,9 +174,9 @@ def _run_method(
     try:
         if plan.request.transfer not in method.card.data["transfer"]:
             raise BenchbedError(f"{method.name} has no {plan.request.transfer} transfer")
-        built = build_method(method, device)
+        generator = open_generator(plan, method)
         if section.protocol.data.get("unseen", False):
-            require_unseen(method.name, built.trained_on, section.dataset)
+            require_unseen(method.name, generator.trained_on, section.dataset)
     except StoreError:
         raise
     except Exception as error:  # whatever a plug-in raises is its own row, never the end of the run
@@ -186,7 +203,7 @@ def _run_method(
             reader.ask(ahead.driving)
         try:
             record = run_case(
-                plan, section, method, built, case, reader, real, store, memory, warm_up=not warm
+                plan, section, method, generator, case, reader, real, store, memory, warm_up=not warm
             )
             warm = True
             summary.computed += 1
@@ -194,7 +211,8 @@ def _run_method(
             raise
         except Exception as error:
             reason = _reason(error)
-            log.warning("%s on %s failed: %s", method.name, case.id, reason)
+            if not isinstance(error, UnusableFramesError):
+                log.warning("%s on %s failed: %s", method.name, case.id, reason)
             log.debug("case %s failed", case.id, exc_info=True)
             record = unscored_record(section, method.name, case, reason)
             summary.failed += 1
@@ -208,6 +226,18 @@ def build_method(method: MethodPlan, device: torch.device) -> Method:
     return built.to(device).eval()
 
 
+def open_generator(plan: RunPlan, method: MethodPlan) -> Generator:
+    """What gives the method's frames: frames made elsewhere where the plan has them, else its network."""
+    if method.frames is not None:
+        return method.frames
+    return NetworkGenerator(
+        method.name,
+        build_method(method, torch.device(plan.device)),
+        batch_size=plan.request.batch_size,
+        precision=plan.request.precision,
+    )
+
+
 def _reason(error: Exception) -> str:
     """One sentence: our own errors speak for themselves, others are named."""
     text = " ".join(str(error).split()) or "no message"
@@ -218,7 +248,7 @@ def run_case(
     plan: RunPlan,
     section: Section,
     method: MethodPlan,
-    built: Method,
+    generator: Generator,
     case: Case,
     reader: ClipReader,
     real: RealFeatures,
@@ -249,21 +279,14 @@ def run_case(
     references = to_float(source_clip[list(shown)].to(device)) if shown else None
     source = to_float(source_clip[source_frame].unsqueeze(0).to(device))
     decoding = time.perf_counter() - started
+    stages = _decoded_stages(case, source, references, driving, target)
 
-    def batches(stopwatch: Stopwatch):
-        return animate_clip(
-            built,
-            source,
-            driving,
-            references=references,
-            transfer=case.transfer,
-            batch_size=plan.request.batch_size,
-            precision=plan.request.precision,
-            stopwatch=stopwatch,
-            memory=memory,
+    def batches(stopwatch: Stopwatch, encoded: Callable[[Any], None] | None = None):
+        return generator.frames(
+            case, source, driving, references, stopwatch=stopwatch, memory=memory, encoded=encoded
         )
 
-    if warm_up:
+    if warm_up and generator.timed:
         # The first call pays for kernels and buffers; frames/s is about the method.
         next(batches(Stopwatch(device)), None)
     stopwatch = Stopwatch(device)
@@ -272,7 +295,7 @@ def run_case(
 
     def watched():
         seen = 0
-        for chunk in in_chunks(batches(stopwatch), CHUNK):
+        for chunk in in_chunks(batches(stopwatch, lambda encoding: stages.add(ENCODING, encoding)), CHUNK):
             for frame in strip_frames:
                 if seen <= frame < seen + chunk.shape[0]:
                     kept[frame] = chunk[frame - seen].cpu()
@@ -286,8 +309,17 @@ def run_case(
         SourceFrame(RealClip(case.source.clip, source_clip), source_frame, device, real),
         list(section.measures),
         real,
+        stages,
     )
     total = time.perf_counter() - started
+    motion = motion_track(
+        section.dataset,
+        RealClip(case.source.clip, source_clip),
+        source_frame,
+        RealClip(case.driving, reader.frames(case.driving)),
+        section.points,
+        real,
+    )
     if kept:
         save_strip(store, section.name, method.name, case.id, [kept[frame] for frame in sorted(kept)])
     cost = CaseCost(
@@ -296,16 +328,34 @@ def run_case(
         scoring_seconds=total - stopwatch.seconds,
         decoding_seconds=decoding,
         peak_memory_bytes=memory.peak,
-        parameters=_parameters(built),
-        device=_device_name(device),
+        parameters=generator.parameters,
+        device=_device_name(device) if generator.timed else "",
     )
     return CaseRecord(
         rows=tuple(_rows(section, method.name, case, scores, int(driving.shape[0]), shown or drawn[-1:])),
         frame_values=scores.frame_values,
         set_features=scores.set_features,
         cost=cost,
-        notes=_notes(built, method, section),
+        notes=_notes(generator, method, section),
+        stages=stages.digests(),
+        motion=motion.pixels,
+        motion_from=motion.measured_with,
     )
+
+
+def _decoded_stages(
+    case: Case, source: Tensor, references: Tensor | None, driving: Tensor, target: Tensor | None
+) -> StageRecorder:
+    stages = StageRecorder()
+    stages.add(DECODED, source, "source")
+    if references is not None:
+        stages.add(DECODED, references, "references")
+    stages.add(DECODED, driving, "driving")
+    if target is driving:
+        stages.repeat(DECODED, "driving", "target")
+    elif target is not None:
+        stages.add(DECODED, target, "target")
+    return stages
 
 
 def _views(case: Case, method: MethodPlan, drawn: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
@@ -323,10 +373,6 @@ def _strip_frames(plan: RunPlan, section: Section, case: Case, count: int) -> li
     return sorted({round(i * (count - 1) / 7) for i in range(8)})
 
 
-def _parameters(built: Method) -> int:
-    return sum(p.numel() for p in built.parameters()) if isinstance(built, torch.nn.Module) else 0
-
-
 def _device_name(device: torch.device) -> str:
     return (
         torch.cuda.get_device_name(device)
@@ -335,21 +381,12 @@ def _device_name(device: torch.device) -> str:
     )
 
 
-def _notes(built: Method, method: MethodPlan, section: Section) -> tuple[str, ...]:
-    notes = []
-    if built.resolution not in (None, section.dataset.resolution):
-        (h, w), (height, width) = built.resolution, section.dataset.resolution
-        notes.append(
-            f"{method.name} was trained at {w}x{h}: frames were resized to it and its output back to {width}x{height}"
-        )
-    if section.protocol.data.get("unseen", False):
-        notes += [note for note in [provenance_note(method.name, built.trained_on)] if note]
-    if built.trained_on not in ("none", section.dataset.name):
-        notes.append(f"{method.name} was trained on {built.trained_on}, not on {section.dataset.name}")
-    if built.conventions:
-        settings = ", ".join(f"{name}={value}" for name, value in built.conventions.items())
-        notes.append(f"{method.name} ran with {settings}")
-    return tuple(notes)
+def _notes(generator: Generator, method: MethodPlan, section: Section) -> tuple[str, ...]:
+    notes = generator.notes(section.dataset.name, section.dataset.resolution)
+    if not section.protocol.data.get("unseen", False):
+        return notes
+    origin = provenance_note(method.name, generator.trained_on)
+    return (*notes, origin) if origin else notes
 
 
 def _rows(

@@ -6,17 +6,16 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from benchbed.ranking import UNRANKED
 from benchbed.tables.model import NAN, Cell, Column, Row, Table
 from benchbed.tables.numbers import bytes_text, counted, decimals_for, fixed, half_width, significant
-from benchbed.tables.rank import best_positions
+from benchbed.tables.rank import SEPARATION, best_positions, separation
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Cell", "Column", "Row", "Table", "build_tables"]
 
-# The ceiling shows what a metric can reach; it competes with nobody.
-UNRANKED = frozenset({"oracle"})
 COSTS = (
     Column("frames_per_second", "frames/s", unit="frames/s"),
     Column("parameters", "params"),
@@ -24,10 +23,11 @@ COSTS = (
 )
 Record = dict[str, Any]
 Line = tuple[str, str]  # method and run
+Section = tuple[str, str, str, str]  # dataset, protocol, transfer and setting
 
 
 def build_tables(aggregate: pd.DataFrame, costs: pd.DataFrame, notes: list[str]) -> list[Table]:
-    """One table per dataset, protocol and transfer, in order of appearance.
+    """One table per dataset, protocol, transfer and setting of the protocol, in order of appearance.
 
     Args:
         aggregate: a row per method, dataset, protocol, transfer and metric variant, with the columns of
@@ -39,11 +39,11 @@ def build_tables(aggregate: pd.DataFrame, costs: pd.DataFrame, notes: list[str])
         Tables whose rows and metric columns keep the order given. Only values with equal comparability keys
         are ranked together, and `oracle` never is.
     """
-    groups: dict[tuple[str, str, str], list[Record]] = {}
+    groups: dict[Section, list[Record]] = {}
     for record in _records(aggregate):
-        groups.setdefault((record["dataset"], record["protocol"], record["transfer"]), []).append(record)
+        groups.setdefault(_section(record), []).append(record)
     spent = _records(costs)
-    return [_table(*group, records, spent, notes) for group, records in groups.items()]
+    return [_table(group, records, spent, notes) for group, records in groups.items()]
 
 
 def _records(frame: pd.DataFrame) -> list[Record]:
@@ -54,7 +54,8 @@ def _records(frame: pd.DataFrame) -> list[Record]:
     seen: Counter[tuple[Any, ...]] = Counter()
     for record in records:
         identity = tuple(
-            record.get(name) for name in ("method", "dataset", "protocol", "transfer", "variant", "run")
+            record.get(name)
+            for name in ("method", "dataset", "protocol", "transfer", "setting", "variant", "run")
         )
         seen[identity] += 1
         repeated = f"#{seen[identity]}" if seen[identity] > 1 else ""
@@ -74,9 +75,8 @@ class _Footnotes:
         return self.texts.index(text) + 1
 
 
-def _table(
-    dataset: str, protocol: str, transfer: str, records: list[Record], costs: list[Record], notes: list[str]
-) -> Table:
+def _table(section: Section, records: list[Record], costs: list[Record], notes: list[str]) -> Table:
+    dataset, protocol, transfer, setting = section
     lines: list[Line] = list(dict.fromkeys((record["method"], record["run"]) for record in records))
     by_column: dict[tuple[str, str], dict[Line, Record]] = {}
     for record in records:
@@ -85,38 +85,54 @@ def _table(
     several = {metric for metric, count in Counter(m for m, _ in by_column).items() if count > 1}
     columns = tuple(_column(*ids, entries, ids[0] in several) for ids, entries in by_column.items())
     footnotes = _Footnotes()
+    repeated = {method for method, count in Counter(method for method, _ in lines).items() if count > 1}
     cells = [
         _cells(column, entries, lines, footnotes)
         for column, entries in zip(columns, by_column.values(), strict=True)
     ]
-    own = [cost for cost in costs if _same_section(cost, dataset, protocol, transfer)]
+    told = [
+        text
+        for column, entries in zip(columns, by_column.values(), strict=True)
+        if (text := _separation(column, entries, repeated))
+    ]
+    own = [cost for cost in costs if _same_section(cost, section)]
     cells += _cost_cells(own, lines, footnotes)
-    repeated = {method for method, count in Counter(method for method, _ in lines).items() if count > 1}
     rows = tuple(
-        Row(f"{method} ({run})" if method in repeated and run else method, row)
-        for (method, run), row in zip(lines, zip(*cells, strict=True), strict=True)
+        Row(_name(line, repeated), row) for line, row in zip(lines, zip(*cells, strict=True), strict=True)
     )
     return Table(
         dataset=dataset,
         protocol=protocol,
         transfer=transfer,
-        title=_title(dataset, protocol, transfer, records),
+        title=_title(section, records),
         columns=(*columns, *COSTS),
         rows=rows,
         footnotes=tuple(footnotes.texts),
         daggers=tuple(dict.fromkeys(_daggers(columns, by_column))),
-        notes=(_variants(columns), *_devices(own), *notes),
+        setting=setting,
+        notes=(*([SEPARATION, *told] if told else []), _variants(columns), *_devices(own), *notes),
     )
 
 
-def _same_section(cost: Record, dataset: str, protocol: str, transfer: str) -> bool:
-    section = {"dataset": dataset, "protocol": protocol, "transfer": transfer}
-    return all(cost.get(name, value) == value for name, value in section.items())
+def _name(line: Line, repeated: set[str]) -> str:
+    method, run = line
+    return f"{method} ({run})" if method in repeated and run else method
 
 
-def _title(dataset: str, protocol: str, transfer: str, records: list[Record]) -> str:
+def _section(record: Record) -> Section:
+    return record["dataset"], record["protocol"], record["transfer"], _text(record.get("setting"))
+
+
+def _same_section(cost: Record, section: Section) -> bool:
+    names = ("dataset", "protocol", "transfer", "setting")
+    return all(cost.get(name, value) == value for name, value in zip(names, section, strict=True))
+
+
+def _title(section: Section, records: list[Record]) -> str:
+    dataset, protocol, transfer, setting = section
     sizes = " and ".join(dict.fromkeys(str(record["resolution"]) for record in records))
-    title = f"{protocol}, {dataset}, {sizes}, {transfer} transfer"
+    parts = (protocol, setting, dataset, sizes, f"{transfer} transfer")
+    title = ", ".join(part for part in parts if part)
     partial = [bool(record["partial"]) for record in records]
     return f"{title} (partial: not all cases were run)" if all(partial) else title
 
@@ -155,7 +171,17 @@ def _cells(
     ]
     groups = {_group(record) for record, show in zip(found, shown, strict=True) if record and show}
     alone = len(groups) > 1 and sum(value is not None for value in ranked) < 2
-    best = frozenset() if alone else best_positions(ranked, column.direction)
+    if alone:
+        best: frozenset[int] = frozenset()
+    elif any(_tested(record) for record in found):
+        competes = [value is not None for value in ranked]
+        best = frozenset(
+            position
+            for position, (record, able) in enumerate(zip(found, competes, strict=True))
+            if able and record is not None and record["best_set"]
+        )
+    else:
+        best = best_positions(ranked, column.direction)
     reference = next(
         (r for r, show in zip(found, shown, strict=True) if r and show and _group(r) == main), None
     )
@@ -163,6 +189,29 @@ def _cells(
         _cell(column, record, reference, decimals, position in best, footnotes)
         for position, record in enumerate(found)
     ]
+
+
+def _tested(record: Record | None) -> bool:
+    """Whether paired tests have said which values are best; aggregates of older runs do not."""
+    return record is not None and isinstance(record.get("best_set"), bool)
+
+
+def _separation(column: Column, entries: dict[Line, Record], repeated: set[str]) -> str:
+    """What a column can tell apart, as a line below the table."""
+    main = _main_group(list(entries.values()), [_shown(record) for record in entries.values()])
+    ranked = [
+        (line, record)
+        for line, record in entries.items()
+        if _shown(record) and _tested(record) and line[0] not in UNRANKED and _group(record) == main
+    ]
+    ranked.sort(key=lambda item: item[1]["value"], reverse=column.direction == "higher")
+    return separation(
+        column.label,
+        column.unit,
+        [_name(line, repeated) for line, _ in ranked],
+        [record["best_set"] for _, record in ranked],
+        [_number(record["resolvable"]) for _, record in ranked],
+    )
 
 
 def _shown(record: Record | None) -> bool:
@@ -210,7 +259,7 @@ def _cell(
     if _text(record.get("note")):
         marks.append(footnotes.number(f"{column.label}: {_text(record['note'])}"))
     return Cell(
-        text=fixed(value, decimals),
+        text=f"({fixed(value, decimals)})" if _number(record.get("best_of")) > 0 else fixed(value, decimals),
         interval=half_width(low, high, decimals),
         best=best,
         footnotes=tuple(marks),

@@ -18,6 +18,7 @@ class Column:
         dagger: the evaluator is not the one published values use.
         unit: of the values, may be empty.
         variant: id and version of the metric variant, empty for costs.
+        group: header over this column and its neighbours of the same group, may be empty.
     """
 
     id: str
@@ -26,6 +27,7 @@ class Column:
     dagger: bool = False
     unit: str = ""
     variant: str = ""
+    group: str = ""
 
     @property
     def arrow(self) -> str:
@@ -35,6 +37,11 @@ class Column:
     def header(self) -> str:
         """The header as text: `FID† ↓`."""
         return f"{self.label}{'†' if self.dagger else ''} {self.arrow}".strip()
+
+    @property
+    def full_header(self) -> str:
+        """The header with its group's, for formats with one line of headers."""
+        return f"{self.group} {self.header}".strip()
 
 
 @dataclass(frozen=True)
@@ -74,10 +81,15 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One method; a cell per column."""
+    """One method; a cell per column.
+
+    Args:
+        group: what several rows belong to (a data set), shown before the method; may be empty.
+    """
 
     method: str
     cells: tuple[Cell, ...]
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,6 +101,10 @@ class Table:
         footnotes: numbered from 1; cells refer to them.
         daggers: what the † in a header means, a sentence per column.
         notes: what else a reader has to know; the variant ids come first.
+        stub: header of the row names.
+        group_stub: header of the row groups; empty where there are none.
+        setting: of the protocol (`reconstruction N_ref=3`), empty where it has one only.
+        verbatim: cells are shown as they are in every format, CSV too (published tables keep printed digits).
     """
 
     dataset: str
@@ -100,9 +116,22 @@ class Table:
     footnotes: tuple[str, ...] = ()
     daggers: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    stub: str = "method"
+    group_stub: str = ""
+    verbatim: bool = False
+    setting: str = ""
+
+    @property
+    def stubs(self) -> tuple[str, ...]:
+        """Headers of what stands before the cells: the group where there is one, and the row's name."""
+        return (self.group_stub, self.stub) if self.group_stub else (self.stub,)
+
+    def names(self, row: Row) -> tuple[str, ...]:
+        """What stands before a row's cells."""
+        return (row.group, row.method) if self.group_stub else (row.method,)
 
     @property
     def name(self) -> str:
         """A file name for the table, without ending."""
-        text = f"{self.protocol}-{self.dataset}-{self.transfer}"
+        text = "-".join(part for part in (self.protocol, self.dataset, self.transfer, self.setting) if part)
         return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in text)

@@ -34,11 +34,12 @@ def render(table: Table, format: str, *, width: int | None = None, color: bool =
 
 
 def _markdown(table: Table) -> str:
-    heads = ["method", *(column.header for column in table.columns)]
+    heads = [*table.stubs, *(column.full_header for column in table.columns)]
     lines = [f"**{_escape(table.title)}**", "", _markdown_row([_escape(head) for head in heads])]
-    lines.append(_markdown_row([":--", *("--:" for _ in table.columns)]))
+    lines.append(_markdown_row([*(":--" for _ in table.stubs), *("--:" for _ in table.columns)]))
     for row in table.rows:
-        lines.append(_markdown_row([_escape(row.method), *(_markdown_cell(cell) for cell in row.cells)]))
+        names = [_escape(name) for name in table.names(row)]
+        lines.append(_markdown_row([*names, *(_markdown_cell(cell) for cell in row.cells)]))
     notes = [f"[{number}] {text}" for number, text in enumerate(table.footnotes, start=1)]
     notes += [f"† {text}" for text in table.daggers]
     notes += table.notes
@@ -64,6 +65,8 @@ def _escape(text: str) -> str:
 
 def _csv(table: Table) -> str:
     """One line per method, in full precision; per metric its value, bounds, counts, status, reason, variant, key."""
+    if table.verbatim:
+        return _verbatim_csv(table)
     heads = ["method", "dataset", "protocol", "transfer"]
     for column in table.columns:
         heads.append(column.id)
@@ -80,6 +83,26 @@ def _csv(table: Table) -> str:
             if column.variant:
                 line += [_full(cell.low), _full(cell.high), str(cell.n), str(cell.n_missing)]
                 line += [cell.status, cell.reason, column.variant, cell.key]
+        writer.writerow(line)
+    return text.getvalue().removesuffix("\n")
+
+
+def _verbatim_csv(table: Table) -> str:
+    """One line per row, cells as shown; a column with footnotes is followed by their texts."""
+    noted = [
+        any(row.cells[position].footnotes for row in table.rows) for position in range(len(table.columns))
+    ]
+    heads = [*table.stubs]
+    for column, notes in zip(table.columns, noted, strict=True):
+        heads += [column.full_header, f"{column.full_header}.notes"] if notes else [column.full_header]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(heads)
+    for row in table.rows:
+        line = [*table.names(row)]
+        for cell, notes in zip(row.cells, noted, strict=True):
+            texts = "; ".join(table.footnotes[number - 1] for number in cell.footnotes)
+            line += [cell.text, texts] if notes else [cell.text]
         writer.writerow(line)
     return text.getvalue().removesuffix("\n")
 

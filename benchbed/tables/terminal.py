@@ -13,7 +13,7 @@ BOLD, PLAIN = "\x1b[1m", "\x1b[0m"
 
 def terminal_text(table: Table, *, width: int | None, color: bool) -> str:
     """Aligned columns of plain text; see `benchbed.tables.render.render`."""
-    methods = ["method", *(row.method for row in table.rows)]
+    methods = _names(table)
     first = max(len(name) for name in methods)
     columns = [_lines(position, table) for position in range(len(table.columns))]
     widths = [max(len(text) for text, _ in column) for column in columns]
@@ -36,13 +36,23 @@ def terminal_text(table: Table, *, width: int | None, color: bool) -> str:
     )
 
 
+def _names(table: Table) -> list[str]:
+    """Header and names of the rows, the group's name in a column of its own where there are groups."""
+    names = [table.stubs, *(table.names(row) for row in table.rows)]
+    widths = [max(len(parts[index]) for parts in names) for index in range(len(table.stubs))]
+    return [
+        GAP.join(part.ljust(width) for part, width in zip(parts, widths, strict=True)).rstrip()
+        for parts in names
+    ]
+
+
 def _lines(position: int, table: Table) -> list[tuple[str, bool]]:
     """Header and cells of a column, aligned at the numbers: text, and whether it is the best."""
     cells = [row.cells[position] for row in table.rows]
     number = max((len(cell.text) for cell in cells), default=0)
     interval = max((len(cell.interval) for cell in cells), default=0)
     noted = max((len(cell.marks) for cell in cells), default=0)
-    lines = [(table.columns[position].header, False)]
+    lines = [(table.columns[position].full_header, False)]
     for cell in cells:
         parts = [cell.text.rjust(number)]
         parts += [cell.interval.ljust(interval)] if interval else []

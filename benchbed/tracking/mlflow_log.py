@@ -64,17 +64,23 @@ class RunSummary:
 class _Entries:
     """Metrics, parameters and tags of one MLflow run."""
 
-    metrics: dict[str, float] = field(default_factory=dict)
+    metrics: dict[tuple[str, int], float] = field(default_factory=dict)  # by name and step
     parameters: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
 
-    def metric(self, name: str, value: Any) -> None:
+    def metric(self, name: str, value: Any, step: int = 0) -> None:
         """Add a finite value; NaN means there is none, an infinite one is said in a tag."""
         number = math.nan if value is None else float(value)
         if math.isfinite(number):
-            self.metrics[metric_name(name)] = number
+            self.metrics[metric_name(name), step] = number
         elif math.isinf(number):
             self.tags[f"not_finite.{metric_name(name)}"] = str(number)
+
+
+def _setting(text: str) -> tuple[str, int]:
+    """A setting without its number of references, and that number: `("animation", 3)`; 0 where it has none."""
+    kind, _, count = text.rpartition("N_ref=")
+    return (kind.strip(), int(count)) if count.isdigit() and kind else (text, 0)
 
 
 def log_run(run: RunSummary, *, uri: str | None, experiment: str = "benchbed") -> str | None:
@@ -128,14 +134,20 @@ def _log(run: RunSummary, target: str, experiment: str) -> str:
     _tables(client, parent, run)
     for sample in run.samples:
         client.log_artifact(parent_id, str(sample), f"samples/{sample.parent.name}")
-    sections = run.aggregate.groupby(["method", "dataset", "protocol", "transfer"], sort=False)
-    per_method = Counter((method, dataset) for method, dataset, _, _ in sections.groups)
+    # The numbers of references of a sweep are the steps of one child.
+    settings = run.aggregate["setting"].map(lambda text: _setting(str(text)))
+    stepped = run.aggregate.assign(
+        setting=[kind for kind, _ in settings], step=[step for _, step in settings]
+    )
+    sections = stepped.groupby(["method", "dataset", "protocol", "transfer", "setting"], sort=False)
+    per_method = Counter((method, dataset) for method, dataset, *_ in sections.groups)
     for section, rows in sections:
-        method, dataset, protocol, transfer = map(str, section)
-        child_key = f"{method}|{dataset}|{protocol}|{transfer}"
+        method, dataset, protocol, transfer, setting = map(str, section)
+        child_key = "|".join((method, dataset, protocol, transfer, *([setting] if setting else [])))
         child = children.get(child_key)
         if child is None:
-            extra = f" {protocol} {transfer}" if per_method[method, dataset] > 1 else ""
+            words = (protocol, setting, transfer) if per_method[method, dataset] > 1 else ()
+            extra = "".join(f" {word}" for word in words if word)
             child = client.create_run(
                 experiment_id,
                 run_name=f"{method} {dataset}{extra}",
@@ -146,7 +158,7 @@ def _log(run: RunSummary, target: str, experiment: str) -> str:
                     "benchbed.section": child_key,
                 },
             )
-        _write(client, child, _child_entries(run, method, dataset, protocol, transfer, rows))
+        _write(client, child, _child_entries(run, method, dataset, protocol, transfer, setting, rows))
         for strip in _strips(run.samples, method, dataset):
             client.log_artifact(child.info.run_id, str(strip), f"samples/{strip.parent.name}")
         failed = bool((rows["status"] == "failed").any())
@@ -195,7 +207,7 @@ def _known_runs(client: MlflowClient, experiment_id: str, run_id: str) -> tuple[
 
 
 def _child_entries(
-    run: RunSummary, method: str, dataset: str, protocol: str, transfer: str, rows: pd.DataFrame
+    run: RunSummary, method: str, dataset: str, protocol: str, transfer: str, setting: str, rows: pd.DataFrame
 ) -> _Entries:
     entries = _Entries(
         parameters={
@@ -204,26 +216,28 @@ def _child_entries(
             "dataset": dataset,
             "protocol": protocol,
             "transfer": transfer,
+            **({"setting": setting} if setting else {}),
             "resolution": str(rows["resolution"].iloc[0]),
         }
     )
-    counts = Counter(rows["metric"])
+    variants = rows.groupby("metric")["variant"].nunique()
     for record in rows.to_dict("records"):
-        name = metric_name(str(record["metric"] if counts[record["metric"]] == 1 else record["variant"]))
+        several = variants[record["metric"]] > 1
+        name = metric_name(str(record["variant"] if several else record["metric"]))
+        step = int(record["step"])
         entries.tags[f"key.{name}"] = str(record["key"])
         entries.tags[f"variant.{name}"] = str(record["variant"])
         if record["status"] != "ok":
             entries.tags[f"{record['status']}.{name}"] = str(record["reason"])
             continue
-        entries.metric(name, record["value"])
+        entries.metric(name, record["value"], step)
         for bound in BOUNDS:
-            entries.metric(f"{name}.{bound}", record[bound])
+            entries.metric(f"{name}.{bound}", record[bound], step)
     if bool(rows["partial"].any()):
         entries.tags["benchbed.partial"] = "true"
     costs = run.costs[(run.costs["method"] == method) & (run.costs["dataset"] == dataset)]
-    for name, value in (("protocol", protocol), ("transfer", transfer)):
-        if name in costs:
-            costs = costs[costs[name] == value]
+    costs = costs[(costs["protocol"] == protocol) & (costs["transfer"] == transfer)]
+    costs = costs[[_setting(str(text))[0] == setting for text in costs["setting"]]]
     for record in costs.head(1).to_dict("records"):
         for column, name in COSTS.items():
             entries.metric(name, record[column])
@@ -238,10 +252,12 @@ def _write(client: MlflowClient, run: Run, entries: _Entries) -> None:
 
     now = int(time.time() * 1000)
     held = run.data
+    # MLflow tells the value of the last step; where that is known, so are the steps before it.
+    last = {name: value for (name, _), value in sorted(entries.metrics.items(), key=lambda item: item[0][1])}
     metrics = [
-        Metric(name, value, now, 0)
-        for name, value in entries.metrics.items()
-        if held.metrics.get(name) != value
+        Metric(name, value, now, step)
+        for (name, step), value in entries.metrics.items()
+        if held.metrics.get(name) != last[name]
     ]
     # A parameter cannot be changed once logged; the new value is kept as a tag.
     changed = {
@@ -287,10 +303,12 @@ def _tables(client: MlflowClient, parent: Run, run: RunSummary) -> None:
 def _as_shown(table: Table) -> pd.DataFrame:
     import pandas as pd
 
-    columns: dict[str, list[str]] = {"method": [row.method for row in table.rows]}
+    columns: dict[str, list[str]] = {
+        stub: [table.names(row)[position] for row in table.rows] for position, stub in enumerate(table.stubs)
+    }
     for position, column in enumerate(table.columns):
         cells = [row.cells[position] for row in table.rows]
-        columns[column.header] = [
+        columns[column.full_header] = [
             " ".join(part for part in (cell.text, cell.interval, cell.marks) if part) for cell in cells
         ]
     return pd.DataFrame(columns)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchbed.interfaces.metric import SetFeatures
+from benchbed.tracking.stages import StageDigest
 
 SCHEMA_VERSION = 3
 
@@ -84,7 +85,7 @@ class CaseCost:
         generation_seconds, scoring_seconds, decoding_seconds: wall time of the three stages.
         peak_memory_bytes: device memory allocated at most (CUDA), or growth of the resident set over the process
             before the method was built (CPU); None where the system does not tell.
-        parameters: parameters of the method.
+        parameters: parameters of the method; None where nobody knows.
         device: device name.
     """
 
@@ -93,7 +94,7 @@ class CaseCost:
     scoring_seconds: float
     decoding_seconds: float
     peak_memory_bytes: int | None
-    parameters: int
+    parameters: int | None
     device: str
 
 
@@ -121,6 +122,9 @@ class CaseRecord:
         set_features: by name (`Measure.set_features`) what set metrics need of the case.
         cost: None where nothing was generated.
         notes: sentences for the table's footnotes.
+        motion: displacement of key points between source and every driving frame, pixels; empty where unknown.
+        motion_from: what the points were found with (`exact`, or an evaluator).
+        stages: digests of what passed through the case, for the drift check; empty where nothing was generated.
     """
 
     rows: tuple[ScoreRow, ...]
@@ -128,6 +132,9 @@ class CaseRecord:
     set_features: dict[str, SetPair] = field(default_factory=dict)
     cost: CaseCost | None = None
     notes: tuple[str, ...] = ()
+    motion: np.ndarray = field(default_factory=lambda: np.empty(0))
+    motion_from: str = ""
+    stages: tuple[StageDigest, ...] = ()
 
 
 def record_to_json(record: CaseRecord) -> dict[str, Any]:
@@ -138,6 +145,9 @@ def record_to_json(record: CaseRecord) -> dict[str, Any]:
         "frame_values": {variant: values.tolist() for variant, values in record.frame_values.items()},
         "cost": None if record.cost is None else vars(record.cost),
         "notes": list(record.notes),
+        "stages": [vars(stage) for stage in record.stages],
+        "motion": record.motion.tolist(),
+        "motion_from": record.motion_from,
     }
 
 
@@ -149,6 +159,11 @@ def record_from_json(data: dict[str, Any], set_features: dict[str, SetPair]) -> 
         set_features=set_features,
         cost=None if data["cost"] is None else CaseCost(**data["cost"]),
         notes=tuple(data["notes"]),
+        stages=tuple(
+            StageDigest(**{**stage, "summary": tuple(stage["summary"])}) for stage in data.get("stages", [])
+        ),
+        motion=np.asarray(data["motion"], float),
+        motion_from=data["motion_from"],
     )
 
 

@@ -150,6 +150,10 @@ class Store:
         """Where the sample strip of one case goes."""
         return self.folder / "samples" / file_name(section) / file_name(case) / f"{method}.png"
 
+    def write_figure(self, path: Path, figure: Any) -> None:
+        """Write a matplotlib figure as PNG."""
+        write_atomically(path, lambda stream: figure.savefig(stream, format="png", dpi=120))
+
     def write_image(self, path: Path, image: Any) -> None:
         """Write a Pillow image as PNG."""
         write_atomically(path, lambda stream: image.save(stream, format="PNG"))

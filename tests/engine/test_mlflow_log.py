@@ -52,6 +52,7 @@ def score(method: str, metric: str, value: float, **changes: object) -> dict[str
         "dataset": "puppets",
         "protocol": "reconstruction",
         "transfer": "absolute",
+        "setting": "",
         "resolution": "64x64",
         "metric": metric,
         "variant": f"{metric}/frames@1",
@@ -88,6 +89,8 @@ def summary(folder: Path, l1: float = 0.5) -> RunSummary:
                 "method": method,
                 "dataset": "puppets",
                 "protocol": "reconstruction",
+                "transfer": "absolute",
+                "setting": "",
                 "fps": 120.0,
                 "parameters": 7,
                 "peak_memory_bytes": None,
@@ -281,3 +284,28 @@ def test_a_store_that_cannot_be_written_costs_one_warning(
 def test_metric_names_hold_only_what_mlflow_takes() -> None:
     assert metric_name("akd/euclidean@1") == "akd/euclidean-1"
     assert metric_name("ms-ssim.low") == "ms-ssim.low"
+
+
+def test_the_numbers_of_references_of_a_sweep_are_steps_of_one_child(uri: str, tmp_path: Path) -> None:
+    plain = summary(tmp_path)
+    values = {0: 0.5, 1: 0.4, 2: 0.3}
+    settings = {
+        f"{kind} N_ref={count}": value
+        for kind in ("reconstruction", "animation")
+        for count, value in values.items()
+    }
+    sweep = replace(
+        plain,
+        aggregate=pd.DataFrame([score("fomm", "l1", v, setting=name) for name, v in settings.items()]),
+        costs=pd.concat([plain.costs.tail(1).assign(setting=name) for name in settings]),
+    )
+    for _ in range(2):  # the second time nothing is logged again
+        log_run(sweep, uri=uri)
+    _, children = runs(uri)
+    assert set(children) == {
+        "fomm puppets reconstruction reconstruction absolute",
+        "fomm puppets reconstruction animation absolute",
+    }
+    child = children["fomm puppets reconstruction animation absolute"]
+    history = client(uri).get_metric_history(child.info.run_id, "l1")
+    assert [(entry.step, entry.value) for entry in history] == list(values.items())

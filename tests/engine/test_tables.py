@@ -6,9 +6,12 @@ import csv
 import io
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from benchbed.pairing import CaseScore
+from benchbed.ranking import rank
 from benchbed.tables.build import build_tables
 from benchbed.tables.model import Cell, Column, Row, Table
 from benchbed.tables.numbers import bytes_text, counted, decimals_for, fixed, significant
@@ -207,6 +210,118 @@ def test_two_variants_of_a_metric_are_two_columns() -> None:
     table = build([score("a", "akd", 1.5), score("a", "akd", 2.3, variant="akd/euclidean@1")])
     assert [column.label for column in table.columns[:2]] == ["AKD frames@1", "AKD euclidean@1"]
     assert [column.id for column in table.columns[:2]] == ["akd/frames@1", "akd/euclidean@1"]
+
+
+def test_settings_of_a_protocol_are_tables_of_their_own() -> None:
+    scores = [score("a", "l1", 0.1, setting="N_ref=0"), score("a", "l1", 0.09, setting="N_ref=1")]
+    tables = build_tables(pd.DataFrame(scores), pd.DataFrame([cost("a")]), [])
+    assert [table.name for table in tables] == [
+        "reconstruction-puppets-absolute-N_ref-0",
+        "reconstruction-puppets-absolute-N_ref-1",
+    ]
+    assert tables[1].title == "reconstruction, N_ref=1, puppets, 64x64, absolute transfer"
+    assert [table.rows[0].method for table in tables] == ["a", "a"]
+
+
+# ---- what can be told apart ----
+
+
+def ranked_score(
+    method: str, metric: str, value: float, best_set: bool, resolvable: float = NAN, **changes: object
+):
+    return score(method, metric, value, best_set=best_set, resolvable=resolvable, **changes)
+
+
+def test_every_method_that_is_not_separable_from_the_best_is_marked() -> None:
+    table = build(
+        [
+            ranked_score("static", "akd", 4.2, False, 0.61),
+            ranked_score("fomm", "akd", 1.2, True),
+            ranked_score("lia", "akd", 1.3, True, 0.21),
+            ranked_score("oracle", "akd", 0.0, False),
+        ]
+    )
+    assert best(table, "AKD") == ["fomm", "lia"]
+    assert table.notes[0].startswith("bold: the best of a column and all that the paired test")
+    assert table.notes[1] == "AKD: best fomm, not separable from it lia; resolves 0.210 to 0.610 px"
+
+
+def test_the_paired_test_decides_and_not_the_shown_digits() -> None:
+    table = build(
+        [ranked_score("a", "psnr", 23.40001, False, 0.000001), ranked_score("b", "psnr", 23.40002, True)]
+    )
+    assert [cell.text for cell in column(table, "PSNR")] == ["23.4", "23.4"]
+    assert best(table, "PSNR") == ["b"]
+
+
+def test_marks_stay_within_equal_keys() -> None:
+    table = build(
+        [
+            ranked_score("a", "l1", 0.2, True),
+            ranked_score("b", "l1", 0.3, False, 0.01),
+            ranked_score("c", "l1", 0.1, True, key="other"),
+        ]
+    )
+    assert best(table, "L1") == ["a"]
+    assert table.notes[1] == "L1: best a; resolves 0.0100"
+
+
+def test_too_few_identities_and_columns_without_a_test_are_said() -> None:
+    table = build(
+        [
+            ranked_score("a", "l1", 0.1, True),
+            ranked_score("b", "l1", 0.2, True, math.inf),
+            ranked_score("a", "kid", 0.1, True),
+            ranked_score("b", "kid", 0.2, False),
+        ]
+    )
+    assert table.notes[1:3] == (
+        "L1: best a, not separable from it b; too few identities to resolve any difference",
+        "KID: best a; nothing to test with",
+    )
+
+
+def aggregated(*values: float) -> pd.DataFrame:
+    return pd.DataFrame(
+        [score(name, "l1", value, reduction="frames") for name, value in zip("abcde", values, strict=False)]
+    )
+
+
+def simulated(*offsets: float, identities: int = 20):
+    """Scores per method: a difficulty that all share, an offset, and a little of the method's own."""
+    generator = np.random.default_rng(0)
+    hard = generator.normal(size=identities)
+    cases = {}
+    for name, offset in zip("abcde", offsets, strict=False):
+        own = hard + offset + 0.1 * generator.normal(size=identities)
+        cases[name] = {
+            f"case-{i}": CaseScore(f"i{i}", f"i{i}", np.full(4, own[i])) for i in range(identities)
+        }
+    return cases
+
+
+def test_the_best_set_comes_from_the_paired_test_within_the_column() -> None:
+    cases = simulated(0.0, 0.02, 0.5)
+    means = [np.mean([case.frames.mean() for case in cases[name].values()]) for name in "abc"]
+    ranked = rank(aggregated(*means), lambda row: cases[row["method"]]).set_index("method")
+    # Paired, 0.5 is five deviations of one identity; unpaired it would drown in their spread of 1.
+    assert ranked["best_set"].to_dict() == {"a": True, "b": True, "c": False}
+    assert math.isnan(ranked.loc[min("ab", key=lambda name: ranked.loc[name, "value"]), "resolvable"])
+    # sqrt(2) 0.1 / sqrt(20) is the error, times 2.96.
+    assert ranked.loc["c", "resolvable"] == pytest.approx(0.094, rel=0.3)
+
+
+def test_oracle_and_what_has_no_value_take_no_part() -> None:
+    frame = pd.DataFrame(
+        [
+            score("a", "l1", 0.2, reduction="frames"),
+            score("b", "l1", 0.1, reduction="frames"),
+            score("oracle", "l1", 0.0, reduction="frames"),
+            score("c", "l1", NAN, status="failed", reduction="frames"),
+        ]
+    )
+    ranked = rank(frame, lambda row: None).set_index("method")
+    assert ranked["best_set"].to_dict() == {"a": False, "b": True, "oracle": False, "c": False}
 
 
 # ---- what is missing ----
