@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import files
 
 CERTAINTIES = {
@@ -52,10 +53,25 @@ class PublishedColumn:
         )
 
 
-def published_columns() -> list[PublishedColumn]:
+def column_of(paper: str, table: str, protocol: str, dataset: str, printed: str) -> PublishedColumn | None:
+    """The column that a printed value stands in; None where no metric is printed (a user study)."""
+    for column in published_columns():
+        if (
+            column.paper == paper
+            and table in column.tables
+            and protocol in column.protocols
+            and printed == column.printed
+            and (not column.datasets or dataset in column.datasets)
+        ):
+            return column
+    return None
+
+
+@lru_cache(maxsize=1)
+def published_columns() -> tuple[PublishedColumn, ...]:
     """All columns of the published tables, in the order of the data file."""
     text = files("benchbed.results").joinpath("published", "columns.toml").read_text(encoding="utf-8")
-    return [
+    return tuple(
         PublishedColumn(
             paper=entry["paper"],
             tables=tuple(entry["tables"]),
@@ -69,4 +85,4 @@ def published_columns() -> list[PublishedColumn]:
             note=entry.get("note", ""),
         )
         for entry in tomllib.loads(text)["column"]
-    ]
+    )

@@ -1,0 +1,1 @@
+"""The papers' tables: as printed, with what was measured beside them, and why the two differ."""
