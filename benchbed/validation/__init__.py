@@ -1,0 +1,1 @@
+"""Do the metrics measure what they claim? Proxies against the known truth, and answers to known damage."""
