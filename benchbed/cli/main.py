@@ -14,12 +14,22 @@ from benchbed.errors import BenchbedError
 COMMANDS = {
     "run": ("benchbed.cli.run", "Run methods through protocols and print the table."),
     "animate": ("benchbed.cli.animate", "Animate one image with one video."),
-    "table": ("benchbed.cli.table", "Print the tables of stored runs."),
+    "evaluate": ("benchbed.cli.evaluate", "Score frames that another program generated."),
+    "table": (
+        "benchbed.cli.table",
+        "Print the tables of stored runs, or a paper's with what was measured beside it.",
+    ),
+    "compare": ("benchbed.cli.compare", "Paired differences between two runs, or between methods of one."),
+    "check": ("benchbed.cli.check", "Has any number moved since the baseline? Exit status 1 if so."),
     "explain": ("benchbed.cli.explain", "Formula, variants and source of a metric."),
     "list": ("benchbed.cli.list", "What is installed: methods, metrics, protocols, datasets, evaluators."),
     "train": ("benchbed.cli.train", "Train a method, or a puppet evaluator."),
     "data": ("benchbed.cli.data", "Look at datasets."),
     "weights": ("benchbed.cli.weights", "The weights store: list, pull, verify, add."),
+    "validate-metrics": (
+        "benchbed.cli.validate_metrics",
+        "Do the metrics measure what they claim, where the truth is known?",
+    ),
     "doctor": ("benchbed.cli.doctor", "Check this installation."),
 }
 
@@ -34,7 +44,8 @@ class LazyGroup(click.Group):
         if name not in COMMANDS:
             return None
         module = importlib.import_module(COMMANDS[name][0])
-        return getattr(module, name if hasattr(module, name) else f"{name}_command")
+        attribute = name.replace("-", "_")
+        return getattr(module, attribute if hasattr(module, attribute) else f"{attribute}_command")
 
     def resolve_command(self, ctx: click.Context, args: list[str]):
         if args and args[0] not in COMMANDS:
