@@ -76,8 +76,8 @@ def anchor_config(published: Mapping[str, Any]) -> AnchorConfig:
 
     Args:
         published: `model_params` (with `common_params`, `kp_detector_params`, `generator_params` and, where
-            `use_bg_predictor`, `bg_predictor_params`). Our own additions, both optional, are `resolution` (pixels, or
-            height and width) and `animation` (`adapt_movement_scale`, `background`).
+            `use_bg_predictor`, `bg_predictor_params`). Our own additions, all optional, are `resolution` (pixels, or
+            height and width), `align_corners` and `animation` (`adapt_movement_scale`, `background`).
 
     Raises:
         KeyError, TypeError, ValueError: a word is missing, unknown, or its value is of the wrong kind.
@@ -96,7 +96,11 @@ def anchor_config(published: Mapping[str, Any]) -> AnchorConfig:
         background = BackgroundConfig(num_channels=common["num_channels"], **model["bg_predictor_params"])
     return AnchorConfig(
         detector=detector_config(common, detector),
-        generator=generator_config({**common, "num_kp": common["num_kp"] - num_root_kp}, generator),
+        generator=generator_config(
+            {**common, "num_kp": common["num_kp"] - num_root_kp},
+            generator,
+            align_corners=bool(published.get("align_corners", False)),
+        ),
         num_root_kp=num_root_kp,
         background=background,
         transfer=TransferConfig(**published.get("animation", {})),

@@ -61,7 +61,7 @@ def keypoint_set_networks(
     """
     dense, inpainting, avd = config.dense_motion, config.inpainting, config.disentanglement
     networks: dict[str, nn.Module] = {
-        "kp_detector": ResNetKeypointDetector(config.num_keypoints),
+        "kp_detector": ResNetKeypointDetector(config.num_keypoints, config.resnet_width),
         "dense_motion_network": MultiOcclusionMotionNetwork(
             num_motions=1 + config.num_sets + extra_motions,
             num_keypoints=config.num_keypoints,
@@ -81,7 +81,7 @@ def keypoint_set_networks(
         ),
     }
     if BACKGROUND in held and config.background:
-        networks[BACKGROUND] = ResNetBackgroundPredictor()
+        networks[BACKGROUND] = ResNetBackgroundPredictor(config.resnet_width)
     if AVD in held and avd is not None:
         networks[AVD] = DisentanglementNetwork(
             size=2 * config.num_keypoints,
@@ -206,14 +206,23 @@ class KeypointSetAnimation(KeypointAnimation[Encoding]):
         )
 
     def move(
-        self, downsampled: Tensor, source: Keypoints, driving: Keypoints, background: Tensor | None = None
+        self,
+        downsampled: Tensor,
+        source: Keypoints,
+        driving: Keypoints,
+        background: Tensor | None = None,
+        keep: Tensor | None = None,
     ) -> MultiOcclusionMotion:
-        """Dense motion of B sources, already at the size of the motion, to B sets of driving key points."""
+        """Dense motion of B sources, already at the size of the motion, to B sets of driving key points.
+
+        Args:
+            keep: see `MultiOcclusionMotionNetwork.forward`.
+        """
         height, width = downsampled.shape[2:]
         still = background_motion(background, height, width, like=driving.value)
         maps = self.set_motions(source, driving, (height, width))
         motions = torch.cat((still.expand(len(maps), -1, -1, -1).unsqueeze(1), maps), dim=1)
-        return self.dense_motion_network(downsampled, source, driving, motions)
+        return self.dense_motion_network(downsampled, source, driving, motions, keep)
 
     def _check_size(self, frames: Tensor) -> None:
         # A normalisation over the pixels of a map needs more than one of them.

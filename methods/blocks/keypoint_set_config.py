@@ -54,6 +54,7 @@ class KeypointSetConfig:
         num_sets: sets of five key points.
         background: whether there is a background predictor.
         multi_mask: an occlusion map per resolution instead of one.
+        resnet_width: first channels of the residual networks that see whole images; the published networks have 64.
     """
 
     num_sets: int
@@ -65,6 +66,7 @@ class KeypointSetConfig:
     disentanglement: DisentanglementConfig | None
     animation: AnimationConfig
     resolution: tuple[int, int] | None
+    resnet_width: int = 64
 
     def __post_init__(self) -> None:
         if self.num_channels != 3:
@@ -92,8 +94,8 @@ def keypoint_set_config(published: Mapping[str, Any], count_words: Sequence[str]
 
     Args:
         published: `model_params` (with `common_params`, `generator_params`, `dense_motion_params` and, optional,
-            `avd_network_params`). Our own additions, all optional, are `resolution` (pixels, or height and width) and
-            `animation` (`avd`, `background`).
+            `avd_network_params`). Our own additions, all optional, are `resolution` (pixels, or height and width),
+            `animation` (`avd`, `background`) and, in `common_params`, `resnet_width`.
         count_words: what the number of sets may be called in `common_params`.
 
     Raises:

@@ -13,6 +13,7 @@ GENERATORS = ("original", "spade")
 # (block_expansion, num_down_blocks) that the fixed widths of its decoder fit.
 SPADE_SHAPE = (64, 2)
 ROTATIONS = ("current", "beta")
+HEAD_POSE_STAGES = 4
 
 
 @dataclass(frozen=True)
@@ -42,17 +43,32 @@ class CanonicalKeypointConfig:
 
 @dataclass(frozen=True)
 class HeadPoseConfig:
-    """The estimator of head pose and expression; all widths but the first are fixed."""
+    """The estimator of head pose and expression.
+
+    Args:
+        widths, blocks: of its four stages, and how many blocks follow each one's entry; published constants.
+    """
 
     num_kp: int
     image_channel: int
     block_expansion: int
     num_bins: int
+    widths: tuple[int, ...] = (256, 512, 1024, 2048)
+    blocks: tuple[int, ...] = (3, 3, 5, 2)
+
+    def __post_init__(self) -> None:
+        if not len(self.widths) == len(self.blocks) == HEAD_POSE_STAGES:
+            raise ValueError(f"the head-pose estimator needs {HEAD_POSE_STAGES} widths and numbers of blocks")
 
 
 @dataclass(frozen=True)
 class DenseMotionConfig:
-    """The dense motion network: appearance volume and two sets of key points -> dense motion and occlusion."""
+    """The dense motion network: appearance volume and two sets of key points -> dense motion and occlusion.
+
+    Args:
+        scale_factor: size of the motion as a share of the volume's, in the plane of the image.
+        align_corners: how volumes are sampled.
+    """
 
     num_kp: int
     feature_channel: int
@@ -62,6 +78,8 @@ class DenseMotionConfig:
     reshape_depth: int
     compress: int
     estimate_occlusion_map: bool = False
+    scale_factor: float = 1.0
+    align_corners: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,6 +119,11 @@ class GeneratorConfig:
             )
 
     @property
+    def align_corners(self) -> bool:
+        """How volumes are sampled."""
+        return self.dense_motion.align_corners
+
+    @property
     def warped_width(self) -> int:
         """Channels of the warped features, never capped."""
         return self.block_expansion * 2**self.num_down_blocks
@@ -129,8 +152,9 @@ def facevid2vid_config(published: Mapping[str, Any]) -> Facevid2vidConfig:
     Args:
         published: `model_params` (with `common_params`, `kp_detector_params`, `he_estimator_params`,
             `generator_params`) and `generator`, which the published code takes from the command line. Our own
-            additions, all optional, are `resolution` (pixels, or height and width), `rotation` and `animation`
-            (`adapt_movement_scale`).
+            additions, all optional, are `resolution` (pixels, or height and width), `rotation`, `animation`
+            (`adapt_movement_scale`), `align_corners`, `widths` and `blocks` of `he_estimator_params` and
+            `scale_factor` of `dense_motion_params`.
 
     Raises:
         BenchbedError: a needed word is missing, unknown or its value is of the wrong kind.
@@ -145,6 +169,8 @@ def _read(published: Mapping[str, Any]) -> Facevid2vidConfig:
     head_pose = dict(model["he_estimator_params"])
     # Published, but no width depends on it.
     head_pose.pop("max_features", None)
+    for constant in {"widths", "blocks"} & set(head_pose):
+        head_pose[constant] = tuple(head_pose[constant])
     rotation = published.get("rotation", "current")
     if rotation not in ROTATIONS:
         raise ValueError(f"rotation '{rotation}' is none of {', '.join(ROTATIONS)}")
@@ -156,7 +182,14 @@ def _read(published: Mapping[str, Any]) -> Facevid2vidConfig:
             **model["kp_detector_params"],
         ),
         head_pose=HeadPoseConfig(num_kp=num_kp, image_channel=channels, **head_pose),
-        generator=_generator(published["generator"], num_kp, channels, features, model["generator_params"]),
+        generator=_generator(
+            published["generator"],
+            num_kp,
+            channels,
+            features,
+            model["generator_params"],
+            align_corners=bool(published.get("align_corners", False)),
+        ),
         rotation=rotation,
         adapt_movement_scale=bool(published.get("animation", {}).get("adapt_movement_scale", False)),
         resolution=resolution(published),
@@ -164,12 +197,19 @@ def _read(published: Mapping[str, Any]) -> Facevid2vidConfig:
 
 
 def _generator(
-    kind: str, num_kp: int, image_channel: int, feature_channel: int, own: Mapping[str, Any]
+    kind: str,
+    num_kp: int,
+    image_channel: int,
+    feature_channel: int,
+    own: Mapping[str, Any],
+    *,
+    align_corners: bool,
 ) -> GeneratorConfig:
     rest = dict(own)
     dense = DenseMotionConfig(
         num_kp=num_kp,
         feature_channel=feature_channel,
+        align_corners=align_corners,
         estimate_occlusion_map=rest.pop("estimate_occlusion_map", False),
         **rest.pop("dense_motion_params"),
     )

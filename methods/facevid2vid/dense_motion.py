@@ -60,6 +60,8 @@ class DenseMotionNetwork(nn.Module):
         self.hourglass = VolumeHourglass(
             config.block_expansion, motions * (config.compress + 1), config.max_features, config.num_blocks
         )
+        self.scale_factor = config.scale_factor
+        self.align_corners = config.align_corners
         gathered = self.hourglass.out_channels
         self.mask = nn.Conv3d(gathered, motions, 7, padding=3)
         self.compress = nn.Conv3d(config.feature_channel, config.compress, 1)
@@ -69,8 +71,12 @@ class DenseMotionNetwork(nn.Module):
             self.occlusion = nn.Conv2d(gathered * config.reshape_depth, 1, 7, padding=3)
 
     def compressed(self, volume: Tensor) -> Tensor:
-        """The few channels `(B, c, D, h, w)` of an appearance volume `(B, C, D, h, w)` that motion is estimated on."""
-        return functional.relu(self.norm(self.compress(volume)))
+        """The few channels `(B, c, D, h, w)` of an appearance volume `(B, C, D, H, W)` that motion is estimated on."""
+        compressed = functional.relu(self.norm(self.compress(volume)))
+        if self.scale_factor == 1:
+            return compressed
+        step = round(1 / self.scale_factor)
+        return functional.avg_pool3d(compressed, (1, step, step))
 
     def forward(self, compressed: Tensor, source: Keypoints, driving: Keypoints) -> VolumeMotion:
         """Motion from driving to source.
@@ -82,7 +88,7 @@ class DenseMotionNetwork(nn.Module):
         depth, height, width = compressed.shape[2:]
         size = (depth, height, width)
         motions = sparse_motions(source, driving, size)
-        deformed = sample_each(compressed, motions, align_corners=False)
+        deformed = sample_each(compressed, motions, align_corners=self.align_corners)
         features = self.hourglass(
             torch.cat((_heatmaps(source, driving, size), deformed), dim=2).flatten(1, 2)
         )

@@ -82,6 +82,7 @@ class VolumeGenerator(nn.Module, ABC):
         self.third = LeakyBlock(folded, config.warped_width)
         self.fourth = nn.Conv2d(config.warped_width, config.warped_width, 1)
         self.depth = config.reshape_depth
+        self.align_corners = config.align_corners
 
     def encode(self, source: Tensor) -> Appearance:
         """What depends on the source `(B, C, H, W)` in [0, 1] alone."""
@@ -96,10 +97,11 @@ class VolumeGenerator(nn.Module, ABC):
 
         Args:
             volume: appearance of B sources.
-            deformation: `(B, D, h, w, 3)`, where in it every output position is sampled.
+            deformation: `(B, D, h, w, 3)`, where in it every output position is sampled; resized where it is
+                smaller.
             occlusion_map: `(B, 1, h, w)`, 1 keeps, 0 is to be inpainted; None keeps all.
         """
-        warped = warp(volume, deformation, align_corners=False)
+        warped = warp(volume, deformation, align_corners=self.align_corners)
         features = self.fourth(self.third(warped.flatten(1, 2)))
         return self.paint(occlude(features, occlusion_map))
 

@@ -8,12 +8,12 @@ from torch import Tensor, nn
 from .config import HeadPoseConfig
 from .pose import HeadPose
 
-# (width, name of the strided block or None, name of the group, prefix in it, blocks in it); published names.
-_STAGES: tuple[tuple[int, str | None, str, str, int], ...] = (
-    (256, None, "block1", "b1", 3),
-    (512, "block2", "block3", "b3", 3),
-    (1024, "block4", "block5", "b5", 5),
-    (2048, "block6", "block7", "b7", 2),
+# (name of the strided block or None, name of the group, prefix in it) of every stage; published names.
+_STAGES: tuple[tuple[str | None, str, str], ...] = (
+    (None, "block1", "b1"),
+    ("block2", "block3", "b3"),
+    ("block4", "block5", "b5"),
+    ("block6", "block7", "b7"),
 )
 
 
@@ -57,7 +57,8 @@ class HeadPoseEstimator(nn.Module):
         self.conv1 = nn.Conv2d(config.image_channel, config.block_expansion, 7, stride=2, padding=3)
         self.norm1 = nn.BatchNorm2d(config.block_expansion)
         before = config.block_expansion
-        for index, (width, strided, group, prefix, count) in enumerate(_STAGES, start=2):
+        stages = zip(_STAGES, config.widths, config.blocks, strict=True)
+        for index, ((strided, group, prefix), width, count) in enumerate(stages, start=2):
             self.add_module(f"conv{index}", nn.Conv2d(before, width, 1))
             self.add_module(f"norm{index}", nn.BatchNorm2d(width))
             if strided is not None:
@@ -76,7 +77,7 @@ class HeadPoseEstimator(nn.Module):
     def forward(self, image: Tensor) -> HeadPose:
         features = functional.relu(self.norm1(self.conv1(image)))
         features = functional.max_pool2d(features, 3, stride=2, padding=1)
-        for index, (_, strided, group, _, _) in enumerate(_STAGES, start=2):
+        for index, (strided, group, _) in enumerate(_STAGES, start=2):
             features = self.get_submodule(f"conv{index}")(features)
             features = functional.relu(self.get_submodule(f"norm{index}")(features))
             if strided is not None:

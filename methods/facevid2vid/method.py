@@ -72,7 +72,7 @@ class Facevid2vid(nn.Module):
         self.trained_on = trained_on
         self.conventions = {
             "configuration": configuration,
-            "align_corners": "false",
+            "align_corners": str(config.generator.align_corners).lower(),
             "generator": config.generator.kind,
             "rotation": config.rotation,
             "adapt_movement_scale": str(config.adapt_movement_scale).lower(),
@@ -154,7 +154,10 @@ def size_multiple(config: Facevid2vidConfig) -> int:
     detector, generator = config.keypoint_detector, config.generator
     return math.lcm(
         round(2**detector.num_blocks / detector.scale_factor),
-        2 ** (generator.num_down_blocks + generator.dense_motion.num_blocks),
+        round(
+            2 ** (generator.num_down_blocks + generator.dense_motion.num_blocks)
+            / generator.dense_motion.scale_factor
+        ),
     )
 
 

@@ -2,91 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
-from benchbed.errors import UnknownNameError
+from benchbed.errors import BenchbedError
 from benchbed.interfaces.training import TrainingSchedule
 
+from ..training.presets import Preset, vox_steps
 from ..training.recipe import Additions, Recipe
-from .config import TrainingConfig
+from .config import FommConfig, TrainingConfig, fomm_config
 from .official import official, official_names
 
-# A pass over the VoxCeleb train split visits each of its 424 persons `num_repeats` times (id_sampling).
-VOX_TRAIN_PERSONS = 424
 # Where the number of train clips is not published, the preset assumes as many as VoxCeleb has persons.
 
 
-@dataclass(frozen=True)
-class Preset:
-    """A configuration in published words, its size and length, and what is added to it.
+def presets() -> dict[str, Callable[[], Preset]]:
+    """Every preset by its name."""
+    official_ones = {name: partial(_paper, name) for name in official_names()}
+    return {"tiny": _tiny, "paper": partial(_paper, "vox-256"), **official_ones}
 
-    Args:
-        published: see `config.fomm_config`.
-        resolution: pixels.
-        steps: optimisation steps.
-        additions: not published; none in the paper's.
+
+def published_preset(
+    name: str, published: Mapping[str, Any], resolution: int, steps: int, additions: Additions | None = None
+) -> Preset:
+    """A configuration in published words (see `config.fomm_config`), its size and length, and what is added to it.
+
+    Raises:
+        BenchbedError: the configuration describes no training.
     """
-
-    name: str
-    published: Mapping[str, Any]
-    resolution: int
-    steps: int
-    additions: Additions = field(default_factory=Additions)
-
-
-def recipe_of(
-    preset: Preset, training: TrainingConfig, *, resolution: int | None, steps: int | None
-) -> Recipe:
-    """The recipe of a preset; resolution and steps are its own where None."""
-    schedule = TrainingSchedule(
-        resolution=preset.resolution if resolution is None else resolution,
-        batch_size=training.batch_size,
-        steps=preset.steps if steps is None else steps,
-        id_sampling=training.id_sampling,
-        horizontal_flip=training.horizontal_flip,
-        time_flip=training.time_flip,
-        jitter=training.jitter,
-    )
-    return Recipe(
-        schedule,
+    training = described_training(fomm_config(published))
+    recipe = Recipe(
+        TrainingSchedule(
+            resolution=resolution,
+            batch_size=training.batch_size,
+            steps=steps,
+            id_sampling=training.id_sampling,
+            horizontal_flip=training.horizontal_flip,
+            time_flip=training.time_flip,
+            jitter=training.jitter,
+        ),
         {
             "generator": training.lr_generator,
             "kp_detector": training.lr_kp_detector,
             "discriminator": training.lr_discriminator,
         },
-        milestones=tuple(
-            schedule.steps * epoch // training.num_epochs for epoch in training.epoch_milestones
-        ),
+        milestones=tuple(steps * epoch // training.num_epochs for epoch in training.epoch_milestones),
         perceptual=training.loss_weights.perceptual,
         scales=training.scales,
-        additions=preset.additions,
+        additions=Additions() if additions is None else additions,
     )
+    return Preset(name, published, recipe)
 
 
-def preset_named(name: str) -> Preset:
-    """The preset of that name.
+def described_training(config: FommConfig) -> TrainingConfig:
+    """The training a configuration describes.
 
     Raises:
-        UnknownNameError: there is none.
+        BenchbedError: it describes none.
     """
-    if name == "tiny":
-        return _tiny()
-    if name == "paper":
-        return _paper("vox-256")
-    if name in official_names():
-        return _paper(name)
-    raise UnknownNameError(
-        f"unknown preset '{name}' for fomm; known: tiny, paper, {', '.join(official_names())}"
-    )
+    if config.training is None:
+        raise BenchbedError(
+            "the FOMM configuration has no train_params with num_epochs; it cannot be trained"
+        )
+    return config.training
 
 
 def _paper(configuration: str) -> Preset:
     published = official(configuration)
     training = published["train_params"]
-    per_epoch = VOX_TRAIN_PERSONS * training["num_repeats"] // training["batch_size"]
-    return Preset(configuration, published, 256, training["num_epochs"] * per_epoch)
+    steps = vox_steps(training["num_epochs"], training["num_repeats"], training["batch_size"])
+    return published_preset(configuration, published, 256, steps)
 
 
 def _tiny() -> Preset:
@@ -141,7 +127,7 @@ def _tiny() -> Preset:
             },
         },
     }
-    return Preset(
+    return published_preset(
         "tiny",
         published,
         resolution=64,

@@ -10,10 +10,11 @@ from ..blocks.patch_discriminator import MultiScaleDiscriminator
 from ..training.adversary import Adversary
 from ..training.first_order_pairs import FirstOrderPairs
 from ..training.pair_training import PairTraining
+from ..training.presets import Preset, preset_named
 from .checkpoint import inference_networks
 from .config import DiscriminatorConfig, FommConfig, LossWeights, fomm_config
 from .method import size_multiple
-from .presets import Preset, preset_named, recipe_of
+from .presets import described_training, presets
 
 
 def build_discriminator(config: DiscriminatorConfig) -> MultiScaleDiscriminator:
@@ -30,31 +31,25 @@ def build_discriminator(config: DiscriminatorConfig) -> MultiScaleDiscriminator:
     )
 
 
-def fomm_training(
-    preset: Preset, perceptual: nn.Module, *, resolution: int | None = None, steps: int | None = None
-) -> PairTraining:
-    """FOMM under a preset; resolution and steps are the preset's where None.
+def fomm_training(preset: Preset, perceptual: nn.Module) -> PairTraining:
+    """FOMM under a preset.
 
     Raises:
-        BenchbedError: the preset describes no training, or the resolution does not fit.
+        BenchbedError: the resolution does not fit the networks.
     """
     config = fomm_config(preset.published)
-    if config.training is None:
-        raise BenchbedError(
-            "the FOMM configuration has no train_params with num_epochs; it cannot be trained"
-        )
-    weights = config.training.loss_weights
+    training = described_training(config)
     model = FirstOrderPairs(
         inference_networks(config),
         {**preset.published, "align_corners": config.align_corners},
         size_multiple=size_multiple(config),
-        warps=config.training.transform,
-        value_weight=weights.equivariance_value,
-        jacobian_weight=weights.equivariance_jacobian,
-        copier=preset.additions.copier,
+        warps=training.transform,
+        value_weight=training.loss_weights.equivariance_value,
+        jacobian_weight=training.loss_weights.equivariance_jacobian,
+        copier=preset.recipe.additions.copier,
     )
-    recipe = recipe_of(preset, config.training, resolution=resolution, steps=steps)
-    return PairTraining("fomm", preset.name, model, recipe, perceptual, _adversary(config, weights))
+    adversary = _adversary(config, training.loss_weights)
+    return PairTraining("fomm", preset.name, model, preset.recipe, perceptual, adversary)
 
 
 def _adversary(config: FommConfig, weights: LossWeights) -> Adversary | None:
@@ -83,4 +78,4 @@ def build_training(
         UnknownNameError: no such preset.
         BenchbedError: the networks cannot halve that resolution as often as they need to.
     """
-    return fomm_training(preset_named(preset), perceptual, resolution=resolution, steps=steps)
+    return fomm_training(preset_named("fomm", preset, presets()).resized(resolution, steps), perceptual)

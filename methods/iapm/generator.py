@@ -96,9 +96,13 @@ class MaskedGenerator(nn.Module):
             features = block(features)
         return torch.sigmoid(self.final(features))
 
+    def draw(self, source: Source, guess: Tensor, driving: Tensor) -> Tensor:
+        """The image `(B, C, H, W)` from the source at its full size, the guess and both masks."""
+        large = resize(driving, source.image.shape[2:])
+        inputs = torch.cat((source.image, source.large_mask, guess, large), dim=1)
+        return torch.sigmoid(self.final_hourglass(self.hourglass(inputs)))
+
     def forward(self, source: Source, driving: Tensor) -> Generation:
         """The sources in the pose of driving masks `(B, 1, h, w)`."""
         guess = self.guess(source, driving)
-        large = resize(driving, source.image.shape[2:])
-        inputs = torch.cat((source.image, source.large_mask, guess, large), dim=1)
-        return Generation(torch.sigmoid(self.final_hourglass(self.hourglass(inputs))), guess)
+        return Generation(self.draw(source, guess, driving), guess)

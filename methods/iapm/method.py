@@ -122,7 +122,7 @@ def build(*, checkpoint: Path | None, configuration: str | None) -> Iapm:
         checkpoint,
         configuration,
         wanted=(
-            "its authors published none: train one with their code and give it with --checkpoint iapm=FILE "
-            "--configuration iapm=NAME"
+            "its authors published none: train one (benchbed train --method iapm), or with their code and give it with "
+            "--checkpoint iapm=FILE --configuration iapm=NAME"
         ),
     )

@@ -25,6 +25,7 @@ class LiaConfig:
         motion_dim: M, the number of motion directions.
         channels: width of both networks by resolution, 4 to `size`.
         motion_dictionary: without it the encoder predicts the latent path itself (the ablation w/o D_m).
+        align_corners: how features are sampled.
     """
 
     size: int
@@ -32,6 +33,7 @@ class LiaConfig:
     motion_dim: int
     channels: Mapping[int, int]
     motion_dictionary: bool = True
+    align_corners: bool = False
 
     @property
     def resolutions(self) -> tuple[int, ...]:
@@ -44,7 +46,8 @@ def lia_config(published: Mapping[str, Any]) -> LiaConfig:
 
     Args:
         published: `size`, `style_dim`, `motion_dim`, `channel_multiplier` (1 where absent). Our own additions
-            are `channels` (width by resolution, replaces the published table) and `motion_dictionary`.
+            are `channels` (width by resolution, replaces the published table), `motion_dictionary` and
+            `align_corners`.
 
     Raises:
         BenchbedError: a needed word is missing, or no network of these values exists.
@@ -60,6 +63,7 @@ def lia_config(published: Mapping[str, Any]) -> LiaConfig:
             motion_dim=int(published["motion_dim"]),
             channels=_published_channels(size, multiplier) if given is None else _own(given),
             motion_dictionary=bool(published.get("motion_dictionary", True)),
+            align_corners=bool(published.get("align_corners", False)),
         )
         absent = [r for r in (4, *config.resolutions) if r not in config.channels]
         if absent:

@@ -113,6 +113,7 @@ class Decoder(nn.Module):
             self.convs.append(StyledConv(after, after, config.style_dim))
             self.to_flows.append(ToFlow(after, config.style_dim))
             self.to_rgbs.append(ToImage(after))
+        self.align_corners = config.align_corners
 
     def pyramid(self, latent: Tensor, features: Sequence[Tensor]) -> Iterator[Level]:
         """Every level, coarse to fine.
@@ -128,7 +129,7 @@ class Decoder(nn.Module):
             hidden = self.convs[2 * level + 1](hidden, latent)
             flow = self.to_flows[level](hidden, latent, flow)
             mask = torch.sigmoid(flow[:, 2:])
-            warped = _moved(appearance, torch.tanh(flow[:, :2])) * mask
+            warped = self.moved(appearance, flow) * mask
             hidden = warped + hidden * (1 - mask)
             image = self.to_rgbs[level](warped, image)
             yield Level(flow, warped, hidden, image)
@@ -139,11 +140,10 @@ class Decoder(nn.Module):
             image = level.image
         return image
 
+    def moved(self, features: Tensor, flow: Tensor) -> Tensor:
+        """Features or images `(B, C, r, r)` read where the flow `(B, 3, r, r)` of their level says.
 
-def _moved(features: Tensor, offsets: Tensor) -> Tensor:
-    """Features `(B, C, r, r)` read at every pixel's position plus its offset `(B, 2, r, r)`, x first.
-
-    Published: the grid ends at the centres of the corner pixels, the sampling takes -1 and 1 for their outer edges.
-    A zero offset is therefore a slight zoom, not the identity.
-    """
-    return sample(features, displaced_grid(offsets), align_corners=False)
+        Published: the grid ends at the centres of the corner pixels, the sampling takes -1 and 1 for their outer
+        edges. A zero offset is therefore a slight zoom, not the identity, unless corners are aligned.
+        """
+        return sample(features, displaced_grid(torch.tanh(flow[:, :2])), align_corners=self.align_corners)

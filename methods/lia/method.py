@@ -15,6 +15,7 @@ from .animator import LatentAnimator, along
 from .checkpoint import RELEASES, inference_networks
 from .config import LiaConfig, lia_config
 from .encoder import Appearance
+from .ranges import signed, unsigned
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Lia(nn.Module):
         self.trained_on = trained_on
         self.conventions = {
             "configuration": configuration,
-            "align_corners": "false",
+            "align_corners": str(config.align_corners).lower(),
             "motion_directions": str(config.motion_dim) if config.motion_dictionary else "none",
         }
 
@@ -73,7 +74,7 @@ class Lia(nn.Module):
             BenchbedError: another size.
         """
         self._check_size(source)
-        appearance, directions = self.gen.enc.net_app(_signed(source)), self.gen.directions()
+        appearance, directions = self.gen.enc.net_app(signed(source)), self.gen.directions()
         return Encoding(appearance, self.gen.path(appearance.latent, directions), directions)
 
     @torch.no_grad()
@@ -121,7 +122,7 @@ class Lia(nn.Module):
         A path of zeros shows the source in the pose that all images share.
         """
         appearance = encoding.appearance.expand(len(path))
-        return _unsigned(self.gen.dec(appearance.latent + path, appearance.features))
+        return unsigned(self.gen.dec(appearance.latent + path, appearance.features))
 
     @torch.no_grad()
     def manipulate(self, encoding: Encoding, magnitudes: Tensor) -> Tensor:
@@ -132,19 +133,10 @@ class Lia(nn.Module):
         return self.generate(encoding, encoding.path + along(encoding.directions, magnitudes))
 
     def _path_of(self, frames: Tensor, directions: Tensor | None) -> Tensor:
-        return self.gen.path(self.gen.enc.net_app.latent(_signed(frames)), directions)
+        return self.gen.path(self.gen.enc.net_app.latent(signed(frames)), directions)
 
     def _check_size(self, frames: Tensor) -> None:
         require_size("lia", frames, (self.config.size, self.config.size))
-
-
-def _signed(frames: Tensor) -> Tensor:
-    # The published order of operations, whose rounding the fixtures have.
-    return (frames - 0.5) * 2
-
-
-def _unsigned(frames: Tensor) -> Tensor:
-    return frames.clamp(-1, 1) / 2 + 0.5
 
 
 def build(*, checkpoint: Path | None, configuration: str | None) -> Lia:

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..blocks.building import build_released
+from ..blocks.building import build_released, released_file
 from ..blocks.frame_size import require_multiples
 from ..blocks.transfer import initial_frame
 from .checkpoint import RELEASES, inference_networks
@@ -140,4 +140,12 @@ def build(*, checkpoint: Path | None, configuration: str | None) -> MonkeyNet:
         configuration: an official one, optionally with `+aligned`, `+adapted`, `+adapted-variance` or `+clipped`;
             None reads it from the file.
     """
-    return build_released("monkeynet", MonkeyNet, monkeynet_config, RELEASES, checkpoint, configuration)
+    return build_released(
+        "monkeynet",
+        MonkeyNet,
+        monkeynet_config,
+        RELEASES,
+        checkpoint,
+        configuration,
+        wanted=f"train one (benchbed train --method monkeynet) or give {released_file('monkeynet', RELEASES)}",
+    )

@@ -19,6 +19,9 @@ from ..blocks.first_order_config import GeneratorConfig, TransferConfig, generat
 BACKBONE_STRIDE = 4
 COARSEST_STRIDE = 16
 
+# Fixed in the published code.
+PUBLISHED_STEM_CHANNELS = 64
+
 # The one variant of the key-point network that was released.
 VARIANT: dict[str, Any] = {
     "NAME": "pose_tokenpose_b",
@@ -68,9 +71,14 @@ class TransformerConfig:
 
 @dataclass(frozen=True)
 class KeypointDetectorConfig:
-    """The key-point detector: image of one size -> K key points and jacobians."""
+    """The key-point detector: image of one size -> K key points and jacobians.
+
+    Args:
+        stem_channels: width of the backbone before it has branches; its bottlenecks give four times as many.
+    """
 
     num_channels: int
+    stem_channels: int
     second_stage: StageConfig
     third_stage: StageConfig
     transformer: TransformerConfig
@@ -92,11 +100,22 @@ class MtiaConfig:
     resolution: tuple[int, int]
 
     def __post_init__(self) -> None:
-        height, width = self.detector.transformer.patch_size
-        for name, side, patch in zip(("height", "width"), self.resolution, (height, width), strict=True):
-            multiple = math.lcm(COARSEST_STRIDE, BACKBONE_STRIDE * patch, self.generator.size_multiple)
+        for name, side, multiple in zip(("height", "width"), self.resolution, self._multiples, strict=True):
             if side % multiple:
                 raise ValueError(f"the {name} {side} of IMAGE_SIZE is no multiple of {multiple}")
+
+    @property
+    def size_multiple(self) -> int:
+        """What a square IMAGE_SIZE must be a multiple of."""
+        return math.lcm(*self._multiples)
+
+    @property
+    def _multiples(self) -> tuple[int, ...]:
+        """Of height and width."""
+        return tuple(
+            math.lcm(COARSEST_STRIDE, BACKBONE_STRIDE * patch, self.generator.size_multiple)
+            for patch in self.detector.transformer.patch_size
+        )
 
 
 def mtia_config(published: Mapping[str, Any]) -> MtiaConfig:
@@ -104,8 +123,8 @@ def mtia_config(published: Mapping[str, Any]) -> MtiaConfig:
 
     Args:
         published: `MODEL` (the key-point detector) and `model_params` (with `common_params`, `generator_params` and,
-            where `use_bg_predictor`, `bg_predictor_params`). Our own addition is `animation`
-            (`adapt_movement_scale`, `background`), optional.
+            where `use_bg_predictor`, `bg_predictor_params`). Our own additions, all optional, are `animation`
+            (`adapt_movement_scale`, `background`), `align_corners`, and `STEM_CHANNELS` in `EXTRA`.
 
     Raises:
         BenchbedError: a needed word is missing, unknown or its value is of the wrong kind.
@@ -126,7 +145,9 @@ def _read(published: Mapping[str, Any]) -> MtiaConfig:
         background = BackgroundConfig(num_channels=common["num_channels"], **model["bg_predictor_params"])
     return MtiaConfig(
         detector=_detector(own, common["num_channels"]),
-        generator=generator_config(common, model["generator_params"]),
+        generator=generator_config(
+            common, model["generator_params"], align_corners=bool(published.get("align_corners", False))
+        ),
         background=background,
         transfer=TransferConfig(**published.get("animation", {})),
         resolution=(height, width),
@@ -147,8 +168,13 @@ def _detector(own: Mapping[str, Any], num_channels: int) -> KeypointDetectorConf
             width // (BACKBONE_STRIDE * patch_width),
         ),
     )
+    extra = own["EXTRA"]
     return KeypointDetectorConfig(
-        num_channels, _stage(own["EXTRA"]["STAGE2"], 2), _stage(own["EXTRA"]["STAGE3"], 3), transformer
+        num_channels,
+        extra.get("STEM_CHANNELS", PUBLISHED_STEM_CHANNELS),
+        _stage(extra["STAGE2"], 2),
+        _stage(extra["STAGE3"], 3),
+        transformer,
     )
 
 

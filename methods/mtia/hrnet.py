@@ -8,9 +8,8 @@ from itertools import pairwise
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-from .config import StageConfig
+from .config import PUBLISHED_STEM_CHANNELS, StageConfig
 
-STEM_CHANNELS = 64
 BOTTLENECKS = 4
 BOTTLENECK_EXPANSION = 4
 
@@ -155,15 +154,22 @@ class HighResolutionNetwork(nn.Module):
     Source: HRNet (Wang et al., TPAMI 2020), its stem to its third stage; MTIA, section 3.2.
     """
 
-    def __init__(self, num_channels: int, second: StageConfig, third: StageConfig) -> None:
+    def __init__(
+        self,
+        num_channels: int,
+        second: StageConfig,
+        third: StageConfig,
+        *,
+        stem_channels: int = PUBLISHED_STEM_CHANNELS,
+    ) -> None:
         super().__init__()
-        self.conv1 = convolution(num_channels, STEM_CHANNELS, 3, stride=2)
-        self.bn1 = nn.BatchNorm2d(STEM_CHANNELS)
-        self.conv2 = convolution(STEM_CHANNELS, STEM_CHANNELS, 3, stride=2)
-        self.bn2 = nn.BatchNorm2d(STEM_CHANNELS)
-        wide = BOTTLENECK_EXPANSION * STEM_CHANNELS
-        widths = [STEM_CHANNELS] + [wide] * BOTTLENECKS
-        self.layer1 = nn.Sequential(*(Bottleneck(before, STEM_CHANNELS) for before, _ in pairwise(widths)))
+        self.conv1 = convolution(num_channels, stem_channels, 3, stride=2)
+        self.bn1 = nn.BatchNorm2d(stem_channels)
+        self.conv2 = convolution(stem_channels, stem_channels, 3, stride=2)
+        self.bn2 = nn.BatchNorm2d(stem_channels)
+        wide = BOTTLENECK_EXPANSION * stem_channels
+        widths = [stem_channels] + [wide] * BOTTLENECKS
+        self.layer1 = nn.Sequential(*(Bottleneck(before, stem_channels) for before, _ in pairwise(widths)))
         self.transition1 = Transition([wide], second.widths)
         self.stage2 = stage(second, single_output=False)
         self.transition2 = Transition(second.widths, third.widths)

@@ -18,7 +18,12 @@ class KeypointDetector(nn.Module):
 
     def __init__(self, config: KeypointDetectorConfig) -> None:
         super().__init__()
-        self.pre_feature = HighResolutionNetwork(config.num_channels, config.second_stage, config.third_stage)
+        self.pre_feature = HighResolutionNetwork(
+            config.num_channels,
+            config.second_stage,
+            config.third_stage,
+            stem_channels=config.stem_channels,
+        )
         self.transformer = TokenTransformer(config.transformer, self.pre_feature.out_channels)
 
     def forward(self, image: Tensor) -> Keypoints:

@@ -50,7 +50,7 @@ def start_as_copier(generator: WarpingGenerator) -> None:
 
 
 @torch.no_grad()
-def start_still(mask: nn.Conv2d, occlusions: Iterable[nn.Conv2d | None]) -> None:
+def start_still(mask: nn.Conv2d | nn.Conv3d, occlusions: Iterable[nn.Conv2d | None]) -> None:
     """Let a motion network begin with a background that stands still, all of it visible.
 
     Args:
@@ -58,11 +58,17 @@ def start_still(mask: nn.Conv2d, occlusions: Iterable[nn.Conv2d | None]) -> None
         occlusions: give the logits of occlusion maps, 1 keeps.
     """
     _bias(mask)[0] += KEEP_LOGIT
+    start_visible(occlusions)
+
+
+@torch.no_grad()
+def start_visible(occlusions: Iterable[nn.Conv2d | None]) -> None:
+    """Let a motion network begin with all of the warped source visible; see `start_still`."""
     for occlusion in occlusions:
         if occlusion is not None:
             _bias(occlusion).add_(KEEP_LOGIT)
 
 
-def _bias(convolution: nn.Conv2d) -> Tensor:
+def _bias(convolution: nn.Conv2d | nn.Conv3d) -> Tensor:
     # torch types the bias as optional; the convolutions of published networks have one
     return cast(Tensor, convolution.bias)

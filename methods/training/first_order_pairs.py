@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..blocks.background import BackgroundPredictor
 from ..blocks.first_order import OcclusionAwareGenerator
 from ..blocks.first_order_animation import BACKGROUND
-from ..blocks.motion import Keypoints
+from ..blocks.motion import DenseMotion, Keypoints
 from .copying import start_as_copier, start_still
 from .equivariance_terms import equivariance_losses
 from .pair_training import Reconstruction
@@ -21,10 +21,11 @@ from .recipe import WarpConfig
 
 @dataclass(frozen=True)
 class FirstOrderReconstruction(Reconstruction):
-    """A reconstruction and the key points it was made with."""
+    """A reconstruction, the key points it was made with and the motion they gave."""
 
     source: Keypoints | None = None
     driving: Keypoints | None = None
+    motion: DenseMotion | None = None
 
 
 class FirstOrderPairs:
@@ -36,7 +37,8 @@ class FirstOrderPairs:
         size_multiple: of both sides of every frame.
         warps: of the equivariance losses.
         value_weight, jacobian_weight: of the equivariance losses.
-        copier: start as a copier of the source whose motion stands still, see `copying.py`.
+        copier: start as a copier of the source whose motion stands still, see `copying.py`; with skips the warped
+            source reaches the output from the start, and only the motion is set.
     """
 
     def __init__(
@@ -61,7 +63,8 @@ class FirstOrderPairs:
         self.value_weight = value_weight
         self.jacobian_weight = jacobian_weight
         if copier:
-            start_as_copier(generator)
+            if not generator.skips:
+                start_as_copier(generator)
             start_still(generator.dense_motion_network.mask, [generator.dense_motion_network.occlusion])
 
     def detect(self, frames: Tensor) -> Keypoints:
@@ -78,7 +81,7 @@ class FirstOrderPairs:
         generation = self.generator(source, of_source, of_driving, self.background(source, driving))
         deformed = self.generator.deform(source, generation.motion)
         return FirstOrderReconstruction(
-            generation.prediction, deformed, of_driving.value, of_source, of_driving
+            generation.prediction, deformed, of_driving.value, None, of_source, of_driving, generation.motion
         )
 
     def background(self, source: Tensor, driving: Tensor) -> Tensor | None:

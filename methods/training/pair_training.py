@@ -30,11 +30,13 @@ class Reconstruction:
         prediction: `(B, 3, H, W)` in [0, 1].
         deformed: the source images themselves, warped by the motion; None where the method has no such motion.
         points: what a discriminator is told, `(B, K, 2)`; None for nothing.
+        augmented: a second prediction and what it should be, which the perceptual loss compares as well.
     """
 
     prediction: Tensor
     deformed: Tensor | None = None
     points: Tensor | None = None
+    augmented: tuple[Tensor, Tensor] | None = None
 
 
 Made = TypeVar("Made", bound=Reconstruction)
@@ -106,13 +108,20 @@ class PairTraining:
             self.networks["discriminator"] = adversary.network
         self.pyramid = ImagePyramid(recipe.scales)
         # Measured a fifth faster on CPUs; the results differ by float noise only.
-        self.networks.to(memory_format=torch.channels_last)
+        for parameter in self.networks.parameters():
+            if parameter.ndim == 4:  # of volumes and of modulated convolutions there are five
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
     def optimizers(self) -> dict[str, Optimizer]:
         """Adam per network, learning rates as in the recipe."""
         rates = self.recipe.learning_rates
         return {
-            name: Adam(self._parameter_groups(network, rates[name]), lr=rates[name], betas=self.recipe.betas)
+            name: Adam(
+                self._parameter_groups(network, rates[name]),
+                lr=rates[name],
+                betas=self.recipe.betas,
+                weight_decay=self.recipe.weight_decay,
+            )
             for name, network in self.networks.items()
             if any(True for _ in network.parameters())
         }
@@ -142,7 +151,7 @@ class PairTraining:
         if self.adversary is not None:
             self.adversary.to(pair.source.device)
         self.networks.train()
-        if _steps_done(optimizers) >= self.recipe.additions.freeze_norm_after * self.schedule.steps:
+        if steps_done(optimizers) >= self.recipe.additions.freeze_norm_after * self.schedule.steps:
             freeze_norms(self.model.colour_path())
         source = pair.source.contiguous(memory_format=torch.channels_last)
         driving = pair.driving.contiguous(memory_format=torch.channels_last)
@@ -150,6 +159,8 @@ class PairTraining:
         losses = self._losses(source, driving, made)
         total = torch.stack(list(losses.values())).sum()
         backward(total)
+        for name, norm in self.recipe.gradient_norms.items():
+            nn.utils.clip_grad_norm_(self.networks[name].parameters(), norm, self.recipe.gradient_order)
         for name, optimizer in optimizers.items():
             if name != "discriminator":
                 optimizer.step()
@@ -168,13 +179,9 @@ class PairTraining:
         additions = self.recipe.additions
         losses = {}
         if sum(self.perceptual_weights):
-            losses["perceptual"] = perceptual_loss(
-                self.perceptual,
-                self.pyramid(made.prediction),
-                self.pyramid(driving),
-                self.perceptual_weights,
-                relative=self.relative_taps,
-            )
+            losses["perceptual"] = self._perceptual(made.prediction, driving)
+            if made.augmented is not None:
+                losses["perceptual_augmented"] = additions.augmented_share * self._perceptual(*made.augmented)
         if additions.l1_weight:
             losses["l1"] = additions.l1_weight * (made.prediction - driving).abs().mean()
         if additions.deformed_weight and made.deformed is not None:
@@ -183,6 +190,15 @@ class PairTraining:
         if self.adversary is not None:
             losses |= self.adversary.generator_losses(driving, made.prediction, _detached(made.points))
         return losses
+
+    def _perceptual(self, prediction: Tensor, driving: Tensor) -> Tensor:
+        return perceptual_loss(
+            self.perceptual,
+            self.pyramid(prediction),
+            self.pyramid(driving),
+            self.perceptual_weights,
+            relative=self.relative_taps,
+        )
 
     @torch.no_grad()
     def sample(self, pair: FramePair) -> Tensor:
@@ -228,7 +244,8 @@ def _detached(points: Tensor | None) -> Tensor | None:
     return None if points is None else points.detach()
 
 
-def _steps_done(optimizers: dict[str, Optimizer]) -> int:
+def steps_done(optimizers: dict[str, Optimizer]) -> int:
+    """How many steps of a training are done."""
     # Adam counts its steps per parameter, and the count survives a resumed training.
     counts = (state["step"] for one in optimizers.values() for state in one.state.values())
     return int(next(counts, 0))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self, TypeVar
 
 from benchbed.errors import UnknownNameError
 
 from .pair_training import overridden
 from .recipe import Recipe
+
+# A pass over the VoxCeleb train split visits each of its persons `num_repeats` times (id_sampling).
+VOX_TRAIN_PERSONS = 424
 
 
 @dataclass(frozen=True)
@@ -25,14 +28,19 @@ class Preset:
     published: Mapping[str, Any]
     recipe: Recipe
 
-    def resized(self, resolution: int | None, steps: int | None) -> Preset:
-        """The preset with another resolution or number of steps where one is given."""
-        return replace(
-            self, recipe=replace(self.recipe, schedule=overridden(self.recipe.schedule, resolution, steps))
+    def resized(self, resolution: int | None, steps: int | None) -> Self:
+        """The preset with another resolution or number of steps where one is given; milestones keep their share."""
+        schedule = overridden(self.recipe.schedule, resolution, steps)
+        milestones = tuple(
+            schedule.steps * step // self.recipe.schedule.steps for step in self.recipe.milestones
         )
+        return replace(self, recipe=replace(self.recipe, schedule=schedule, milestones=milestones))
 
 
-def preset_named(method: str, name: str, presets: Mapping[str, Callable[[], Preset]]) -> Preset:
+Named = TypeVar("Named", bound=Preset)
+
+
+def preset_named(method: str, name: str, presets: Mapping[str, Callable[[], Named]]) -> Named:
     """The preset of that name.
 
     Raises:
@@ -41,3 +49,8 @@ def preset_named(method: str, name: str, presets: Mapping[str, Callable[[], Pres
     if name not in presets:
         raise UnknownNameError(f"unknown preset '{name}' for {method}; known: {', '.join(presets)}")
     return presets[name]()
+
+
+def vox_steps(epochs: int, repeats: int, batch_size: int) -> int:
+    """Steps of a training on VoxCeleb."""
+    return epochs * (VOX_TRAIN_PERSONS * repeats // batch_size)

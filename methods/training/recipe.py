@@ -35,6 +35,7 @@ class Additions:
             hides from the generator the colours it has to copy.
         colour_rate: learning rate on that path as a share of its network's; small where its norms are frozen,
             because nothing takes out a common shift of the activations any more.
+        augmented_share: of the perceptual weights, on the second prediction of methods that make one.
     """
 
     l1_weight: float = 0.0
@@ -44,6 +45,7 @@ class Additions:
     warm_cosine: bool = False
     freeze_norm_after: float = 1.0
     colour_rate: float = 1.0
+    augmented_share: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,9 @@ class Recipe:
         perceptual: loss weight of every tap of the perceptual network.
         scales: of the image pyramid that the perceptual loss looks at.
         betas: of Adam.
+        weight_decay: of Adam.
+        gradient_norms: the largest gradient norm of a network, by its name; longer gradients are shortened to it.
+        gradient_order: of those norms; infinity for the largest entry.
         additions: what is not published.
     """
 
@@ -66,4 +71,7 @@ class Recipe:
     perceptual: tuple[float, ...] = ()
     scales: tuple[float, ...] = (1.0,)
     betas: tuple[float, float] = BETAS
+    weight_decay: float = 0.0
+    gradient_norms: Mapping[str, float] = field(default_factory=dict)
+    gradient_order: float = 2.0
     additions: Additions = field(default_factory=Additions)

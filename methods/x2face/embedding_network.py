@@ -21,10 +21,12 @@ class EmbeddedViews:
     Args:
         faces: `(B, 3, H, W)` in [0, 1].
         confidence: `(B, 1, H, W)`, positive, how much every pixel is to be believed.
+        positions: `(B, H, W, 2)`, where in the views the faces were sampled.
     """
 
     faces: Tensor
     confidence: Tensor
+    positions: Tensor
 
 
 class EmbeddingNetwork(nn.Module):
@@ -50,7 +52,7 @@ class EmbeddingNetwork(nn.Module):
         raw = self.netG(views)
         positions = displaced_grid(torch.tanh(raw[:, :2]))
         return EmbeddedViews(
-            sample(views, positions, align_corners=self.align_corners), torch.exp(raw[:, 2:])
+            sample(views, positions, align_corners=self.align_corners), torch.exp(raw[:, 2:]), positions
         )
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from benchbed.errors import BenchbedError
 
-from ..blocks.building import build_released
+from ..blocks.building import build_released, released_file
 from ..blocks.frame_size import require_multiples, size_of
 from ..blocks.grids import sample
 from .checkpoint import RELEASES, inference_networks
@@ -139,4 +139,12 @@ def build(*, checkpoint: Path | None, configuration: str | None) -> X2Face:
         checkpoint: safetensors of ours or an officially released file.
         configuration: an official one, optionally with `+unaligned`; None reads it from the file.
     """
-    return build_released("x2face", X2Face, x2face_config, RELEASES, checkpoint, configuration)
+    return build_released(
+        "x2face",
+        X2Face,
+        x2face_config,
+        RELEASES,
+        checkpoint,
+        configuration,
+        wanted=f"train one (benchbed train --method x2face) or give {released_file('x2face', RELEASES)}",
+    )

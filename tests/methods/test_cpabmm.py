@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,8 +19,10 @@ from benchbed.methods.cpabmm.fit import fit_transformations, moved_points
 from benchbed.methods.cpabmm.flow import drift, velocity
 from benchbed.methods.cpabmm.method import Cpabmm, build
 from benchbed.methods.cpabmm.official import DATASETS, official, official_names
+from benchbed.methods.cpabmm.presets import presets
 from benchbed.methods.cpabmm.structure import key_self_similarity
 from benchbed.methods.cpabmm.tessellation import cell_of, constraints, velocity_basis
+from benchbed.methods.cpabmm.training import FittedPairs
 
 from .released import (
     OPTIMIZER,
@@ -259,3 +262,44 @@ def test_self_similarity_of_equal_tokens_is_one_and_of_no_token_zero():
     keys = torch.tensor([[[1.0, 0.0], [2.0, 0.0], [0.0, 0.0]]] * 2)
     wanted = torch.tensor([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
     assert torch.allclose(key_self_similarity(keys), wanted)
+
+
+def small_pairs(*, spline_gradient: bool) -> FittedPairs:
+    torch.manual_seed(0)
+    pairs = FittedPairs(replace(presets()["tiny"](), published=SMALL, spline_gradient=spline_gradient))
+    pairs.networks.train()
+    return pairs
+
+
+def moved(pairs: FittedPairs) -> Tensor:
+    """Where the fitted transformations take every pixel, with the gradient to the detector."""
+    source, driving = (pairs.detect(frames(2, seed=seed)) for seed in (0, 1))
+    return pairs.fitted.set_motions(source, driving, (8, 8))
+
+
+def test_transformations_are_constants_and_key_points_learn_through_their_heat_maps():
+    pairs = small_pairs(spline_gradient=False)
+    assert not moved(pairs).requires_grad
+    pairs.reconstruct(frames(2), frames(2, seed=1)).prediction.sum().backward()
+    assert pairs.networks["kp_detector"].fg_encoder.fc.weight.grad.abs().sum() > 0
+
+
+def test_splines_lend_transformations_of_sets_their_gradient_and_nothing_else():
+    with_splines, without = (small_pairs(spline_gradient=guided) for guided in (True, False))
+    found = moved(with_splines)
+    assert torch.equal(found, moved(without))
+    weight = with_splines.networks["kp_detector"].fg_encoder.fc.weight
+    (partial,) = torch.autograd.grad(found[:, :-1].sum(), weight, retain_graph=True)
+    (whole,) = torch.autograd.grad(found[:, -1].sum(), weight, allow_unused=True)
+    assert partial.abs().sum() > 0
+    assert whole is None or whole.abs().sum() == 0
+
+
+def test_fits_are_joint_in_training_and_single_at_rest():
+    pairs = small_pairs(spline_gradient=True)
+    joint = []
+    for train in (True, False):
+        pairs.networks.train(train)
+        pairs.reconstruct(frames(2), frames(2, seed=1))
+        joint.append(pairs.fitted.joint_fit)
+    assert joint == [True, False]

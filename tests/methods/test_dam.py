@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from benchbed.errors import BenchbedError, CheckpointError, UnknownNameError, WeightsMissingError
 from benchbed.interfaces.method import Method
+from benchbed.interfaces.training import FramePair
 from benchbed.methods.blocks.anchors import carried_distances, split_anchors
 from benchbed.methods.blocks.motion import Keypoints
 from benchbed.methods.dam.checkpoint import inference_networks
@@ -19,6 +21,10 @@ from benchbed.methods.dam.config import dam_config
 from benchbed.methods.dam.losses import root_loss
 from benchbed.methods.dam.method import Dam, build
 from benchbed.methods.dam.official import DATASETS, OFFICIAL_FILES, official, official_names
+from benchbed.methods.dam.presets import presets
+from benchbed.methods.dam.training import DamPairs, build_training
+from benchbed.methods.training.equivariance_terms import equivariance_losses
+from benchbed.methods.training.recipe import WarpConfig
 
 from .released import (
     OPTIMIZER,
@@ -270,3 +276,93 @@ def test_the_root_loss_is_zero_where_all_anchors_move_as_one():
     assert root_loss(split_anchors(still, 1), split_anchors(still, 1)).item() == 0
     apart = Keypoints(points + torch.tensor([[3.0, 4.0]] * 4 + [[0.0, 0.0]]), still.jacobian)
     assert root_loss(split_anchors(apart, 1), split_anchors(still, 1)).item() == pytest.approx(5, abs=1e-5)
+
+
+class Pixels(nn.Module):
+    """A perceptual network of one tap: the frames themselves."""
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        return [images]
+
+
+def small_pairs(**changes: Any) -> DamPairs:
+    """Training on pairs of the small networks, in eval mode so that a call changes nothing."""
+    torch.manual_seed(0)
+    pairs = DamPairs(replace(presets()["tiny"](), published={**SMALL, "align_corners": True}, **changes))
+    pairs.networks.eval()
+    nn.init.normal_(pairs.detector.jacobian.weight, std=0.01)
+    return pairs
+
+
+def test_the_second_prediction_is_of_a_warped_driving_frame_with_its_own_anchors():
+    source, driving = frames(2), frames(2, seed=1)
+    prediction, target = small_pairs().reconstruct(source, driving).augmented
+    assert not torch.allclose(target, driving, atol=1e-2)
+    # where warps are the identity it is the first prediction once more
+    made = small_pairs(warps=WarpConfig(0.0)).reconstruct(source, driving)
+    prediction, target = made.augmented
+    assert torch.allclose(target, driving, atol=1e-4)
+    assert torch.allclose(prediction, made.prediction, atol=1e-3)
+
+
+def test_equivariance_is_asked_of_the_source_and_the_root_of_both_frames():
+    pairs, source, driving = small_pairs(), frames(2), frames(2, seed=1)
+    made = pairs.reconstruct(source, driving)
+    torch.manual_seed(4)
+    terms = pairs.losses(source, driving, made)
+    torch.manual_seed(4)
+    expected = equivariance_losses(
+        pairs.detect, source, pairs.detect(source), pairs.warps, value=3.0, jacobian=3.0, align_corners=True
+    )
+    assert set(terms) == {*expected, "root"}
+    for name, value in expected.items():
+        assert terms[name].item() == pytest.approx(value.item(), rel=1e-4)
+    of_source, of_driving = (split_anchors(pairs.detect(images), 1) for images in (source, driving))
+    assert terms["root"].item() == pytest.approx(10 * root_loss(of_source, of_driving).item(), rel=1e-4)
+
+
+def test_the_share_of_the_augmented_frame_weighs_its_perceptual_loss_alone():
+    source, driving = frames(2, 64), frames(2, 64, seed=1)
+
+    def terms(share: float) -> dict[str, Tensor]:
+        torch.manual_seed(0)
+        task = build_training(preset="tiny", perceptual=Pixels(), resolution=None, steps=40)
+        task.recipe = replace(task.recipe, additions=replace(task.recipe.additions, augmented_share=share))
+        torch.manual_seed(1)
+        return task.step(FramePair(source, driving), task.optimizers(), lambda loss: loss.backward())
+
+    whole, quarter = terms(1.0), terms(0.25)
+    ratio = quarter["perceptual_augmented"] / whole["perceptual_augmented"]
+    assert ratio.item() == pytest.approx(0.25, rel=1e-4)
+    assert quarter["perceptual"].item() == pytest.approx(whole["perceptual"].item(), rel=1e-4)
+
+
+def test_the_gradient_of_the_detector_is_no_longer_than_one():
+    task = build_training(preset="tiny", perceptual=Pixels(), resolution=None, steps=40)
+    optimizers = task.optimizers()
+    norms: dict[str, float] = {}
+
+    def measure(name: str):
+        parameters = list(task.networks[name].parameters())
+        return lambda *_: norms.update(
+            {name: torch.cat([p.grad.flatten() for p in parameters]).norm().item()}
+        )
+
+    for name, optimizer in optimizers.items():
+        optimizer.register_step_pre_hook(measure(name))
+    # ten times the loss, so that there is something to shorten
+    pair = FramePair(frames(2, 64), frames(2, 64, seed=1))
+    task.step(pair, optimizers, lambda loss: (10 * loss).backward())
+    assert norms["kp_detector"] == pytest.approx(1, rel=1e-3)
+    assert norms["generator"] > 1.01
+
+
+def test_the_paper_preset_is_the_published_recipe_for_voxceleb():
+    preset = presets()["paper"]()
+    recipe, schedule = preset.recipe, preset.recipe.schedule
+    assert (schedule.resolution, schedule.batch_size, schedule.id_sampling) == (256, 48, True)
+    assert [milestone * 100 // schedule.steps for milestone in recipe.milestones] == [60, 90]
+    assert (recipe.perceptual, recipe.gradient_norms) == ((10,) * 5, {"kp_detector": 1.0})
+    assert (preset.equivariance_value, preset.equivariance_jacobian, preset.root_weight) == (10, 10, 10)
+    with torch.device("meta"):
+        assert set(DamPairs(preset).networks) == {"generator", "kp_detector"}

@@ -1,4 +1,4 @@
-"""Face-vid2vid: official configurations, weights files, head pose and free view, batches, transfer, its 3-D blocks."""
+"""Face-vid2vid: official configurations, weights files, head pose and free view, batches, transfer, its 3-D blocks, training."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as functional
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchbed.errors import BenchbedError, CheckpointError, UnknownNameError, WeightsMissingError
 from benchbed.interfaces.method import Method
+from benchbed.interfaces.training import FramePair
 from benchbed.methods.blocks.grids import sample_each, warp
 from benchbed.methods.blocks.linear_maps import inverse, product
 from benchbed.methods.blocks.motion import Keypoints
@@ -24,10 +25,13 @@ from benchbed.methods.facevid2vid.checkpoint import inference_networks
 from benchbed.methods.facevid2vid.config import facevid2vid_config
 from benchbed.methods.facevid2vid.dense_motion import sparse_motions
 from benchbed.methods.facevid2vid.losses import keypoint_prior_loss
-from benchbed.methods.facevid2vid.method import Facevid2vid, build
+from benchbed.methods.facevid2vid.method import Facevid2vid, build, size_multiple
 from benchbed.methods.facevid2vid.official import DATASETS, official, official_names
 from benchbed.methods.facevid2vid.pose import HeadPose, View, degrees, posed, rotation
 from benchbed.methods.facevid2vid.spade import SpadeBlock
+from benchbed.methods.facevid2vid.start import start_as_copier
+from benchbed.methods.facevid2vid.training import build_training
+from benchbed.methods.training.pair_training import PairTraining
 
 from .released import (
     OPTIMIZER,
@@ -354,3 +358,82 @@ def test_a_small_spade_generator_paints_from_instance_statistics():
     prediction = method.animate(encoding, frames(2, seed=5))
     assert prediction.shape == (2, 3, 32, 32)
     assert functional.relu(prediction).equal(prediction) and prediction.max() <= 1
+
+
+class Blur(nn.Module):
+    """A perceptual network of two taps."""
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        return [image, functional.avg_pool2d(image, 2)]
+
+
+def patches(seed: int) -> Tensor:
+    """Four images of colour patches `[4, 3, 32, 32]`, standard deviation about 0.2."""
+    coarse = 0.5 + 0.2 * seeded(4, 3, 4, 4, seed=seed)
+    return coarse.clamp(0.05, 0.95).repeat_interleave(8, 2).repeat_interleave(8, 3)
+
+
+def tiny() -> PairTraining:
+    torch.manual_seed(0)
+    return build_training(preset="tiny", perceptual=Blur(), resolution=32, steps=10)
+
+
+def test_a_generator_that_starts_as_a_copier_returns_its_source_and_its_motion_stands_still():
+    model, source = tiny().model, patches(0)
+    model.networks.train()
+    made = model.reconstruct(source, patches(1))
+    assert (made.deformed - source).abs().mean() < 0.02
+    # the sigmoid bends dark and bright colours, a little of the other motions is mixed in
+    for image, copy_ in zip(source, made.prediction.detach(), strict=True):
+        assert torch.corrcoef(torch.stack((image.flatten(), copy_.flatten())))[0, 1] > 0.9
+
+
+def test_only_a_generator_that_keeps_the_size_and_paints_plainly_starts_as_a_copier():
+    generator = tiny().model.generator
+    generator.down_blocks.append(nn.Identity())
+    with pytest.raises(BenchbedError, match="set num_down_blocks to 0"):
+        start_as_copier(generator)
+
+
+def test_training_losses_are_those_of_the_driving_pose():
+    model = tiny().model
+    source, driving = patches(0), patches(1)
+    made = model.reconstruct(source, driving)
+    preset = model.preset
+    # no loss of the head pose: its teacher is a network of faces
+    assert set(losses := model.losses(source, driving, made)) == {
+        "equivariance_value",
+        "keypoint_prior",
+        "expression",
+    }
+    assert torch.equal(made.points, made.driving.value[..., :2])
+    assert losses["keypoint_prior"].item() == pytest.approx(
+        preset.keypoint_prior_weight * keypoint_prior_loss(made.driving).item()
+    )
+    expected = made.pose.expression.abs().sum() / 4
+    assert losses["expression"].item() == pytest.approx(preset.expression_weight * expected.item(), rel=1e-4)
+
+
+def test_training_moves_every_network():
+    task = tiny()
+    optimizers = task.optimizers()
+    before = {name: value.clone() for name, value in task.networks.named_parameters()}
+    for step in range(3):
+        task.step(FramePair(patches(step), patches(step + 3)), optimizers, lambda loss: loss.backward())
+    for network in ("generator", "kp_detector", "he_estimator"):
+        named = [name for name in before if name.startswith(network) and name.endswith("weight")]
+        moved = [name for name in named if not torch.equal(before[name], task.networks.get_parameter(name))]
+        assert moved == named
+
+
+def test_a_smaller_motion_and_a_narrower_head_pose_estimator_animate():
+    published = changed("he_estimator_params", widths=[8, 8, 12, 16], blocks=[1, 1, 2, 1])
+    published["model_params"]["generator_params"]["dense_motion_params"]["scale_factor"] = 0.5
+    method = small_method(published)
+    assert size_multiple(method.config) == 32
+    encoding, driving = method.encode(frames(1)), frames(2, seed=6)
+    motion = method.generate(encoding, method.driving_keypoints(encoding, driving)).motion
+    assert motion.deformation.shape == (2, 3, 4, 4, 3)
+    check_batch(method, encoding, driving)
+    with pytest.raises(BenchbedError, match="needs 4 widths"):
+        facevid2vid_config(changed("he_estimator_params", widths=[8, 8]))

@@ -17,7 +17,7 @@ from benchbed.methods.fomm.checkpoint import inference_networks
 from benchbed.methods.fomm.config import fomm_config
 from benchbed.methods.fomm.method import Fomm, build
 from benchbed.methods.fomm.official import DATASETS, OFFICIAL_FILES, official, official_names
-from benchbed.methods.fomm.presets import Preset, preset_named
+from benchbed.methods.fomm.presets import presets, published_preset
 from benchbed.methods.fomm.training import build_discriminator, fomm_training
 
 from .released import (
@@ -227,7 +227,7 @@ def test_adversarial_training_moves_all_three_networks():
         "train_params": training["train_params"],
         "dataset_params": training["dataset_params"],
     }
-    task = fomm_training(Preset("small", published, 32, 10), Taps())
+    task = fomm_training(published_preset("small", published, 32, 10), Taps())
     optimizers = task.optimizers()
     before = {name: [p.clone() for p in net.parameters()] for name, net in task.networks.items()}
     losses = task.step(FramePair(frames(2), frames(2, seed=1)), optimizers, lambda loss: loss.backward())
@@ -242,9 +242,9 @@ def test_adversarial_training_moves_all_three_networks():
 
 
 def test_paper_recipe_has_the_published_steps_and_milestones():
-    preset = preset_named("paper")
+    preset = presets()["paper"]()
     # 424 persons x 75 repeats in batches of 40, 100 epochs
-    assert preset.steps == 79_500
+    assert preset.recipe.schedule.steps == 79_500
     config = fomm_config(preset.published)
     assert config.training is not None
     assert config.training.loss_weights.generator_gan == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from benchbed.methods.hdam.losses import (
 )
 from benchbed.methods.hdam.method import Hdam, build
 from benchbed.methods.hdam.official import DATASETS, OFFICIAL_FILES, official, official_names
+from benchbed.methods.hdam.presets import presets
+from benchbed.methods.hdam.training import HdamPairs
 
 from .released import OPTIMIZER, check_batch, frames, on_meta, write_released
 
@@ -221,3 +224,36 @@ def test_losses_of_the_attention_leave_out_ignored_motion_anchors():
     assert orthogonality_loss(attention).item() == pytest.approx(-0.4)
     assert completeness_loss(attention, 0.8).item() == pytest.approx(0.1)
     assert orthogonality_loss(attention[:, :1]).item() == 0
+
+
+def test_the_terms_of_the_hierarchy_are_weighted_and_reach_the_attention():
+    torch.manual_seed(0)
+    weights = {
+        "root_weight": 1.0,
+        "intermediate_weight": 10.0,
+        "orthogonality_weight": 5.0,
+        "completeness_weight": 20.0,
+    }
+    preset = replace(
+        presets()["tiny"](), published={**SMALL, "align_corners": True}, threshold=2.0, **weights
+    )
+    pairs = HdamPairs(preset)
+    made = pairs.reconstruct(frames(2), frames(2, seed=1))
+    terms = pairs.hierarchy_losses(made)
+    source, driving = pairs.anchors(made.source), pairs.anchors(made.driving)
+    pairs.networks.train()
+    attention = pairs.detector.attention(made.driving.features, driving)
+    expected = {
+        "root": root_loss(source, driving),
+        "intermediate": intermediate_loss(source, driving, attention),
+        "orthogonality": orthogonality_loss(attention),
+        "completeness": completeness_loss(attention, 2.0),
+    }
+    assert set(terms) == set(expected)
+    for name, value in expected.items():
+        assert terms[name].item() == pytest.approx(weights[f"{name}_weight"] * value.item(), rel=1e-4)
+    sum(terms.values()).backward()
+    blocks = (pairs.detector.subroot_attention_block, pairs.detector.leaf_attention_block)
+    assert all(block[0].weight.grad.abs().sum() > 0 for block in blocks)
+    # The generator is moved by the motion anchors alone: none of these terms reaches it.
+    assert all(p.grad is None for p in pairs.generator.parameters())

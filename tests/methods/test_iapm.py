@@ -9,15 +9,18 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from benchbed.errors import BenchbedError, CheckpointError, UnknownNameError, WeightsMissingError
 from benchbed.interfaces.method import Method
 from benchbed.methods.blocks.hourglass import SkiplessHourglass
+from benchbed.methods.iapm import perturbation
 from benchbed.methods.iapm.checkpoint import inference_networks
 from benchbed.methods.iapm.config import iapm_config
 from benchbed.methods.iapm.method import Iapm, build
 from benchbed.methods.iapm.official import DATASETS, official, official_names
-from benchbed.methods.iapm.perturbation import perturb
+from benchbed.methods.iapm.perturbation import perturb, perturb_at_random
+from benchbed.methods.iapm.training import build_training
 
 from .released import OPTIMIZER, check_batch, check_same_frames, on_meta, write_own, write_released
 from .released import frames as noise
@@ -193,3 +196,67 @@ def test_a_skipless_hourglass_gives_its_block_expansion():
     assert [name for name in network.state_dict() if name.endswith("conv.weight")][3] == (
         "decoder.up_blocks.0.conv.weight"
     )
+
+
+def test_the_perturbation_of_training_without_its_draws_only_forgets_faint_parts(monkeypatch):
+    mask = frames(2, size=64)[:, :1]
+    for name, value in {"SMALLEST_STRETCH": 1.0, "LARGEST_STRETCH": 1.0, "NOISE": 0.0}.items():
+        monkeypatch.setattr(perturbation, name, value)
+    levels = (255 * mask).trunc()
+    # 1e-6: levels are divided by 255 again
+    assert torch.allclose(perturb_at_random(mask, 100), torch.where(levels > 100, levels, 0) / 255, atol=1e-6)
+
+
+def test_the_perturbation_of_training_is_drawn_per_image_and_stays_a_mask():
+    torch.manual_seed(1)
+    disc = torch.zeros(1, 1, 64, 64)
+    disc[..., 20:44, 24:40] = 1
+    mask = disc.expand(3, -1, -1, -1).requires_grad_()
+    perturbed = perturb_at_random(mask, 60)
+    assert not perturbed.requires_grad and perturbed.shape == mask.shape
+    assert perturbed.min() >= 0 and perturbed.max() <= 1
+    assert not torch.equal(perturbed[0], perturbed[1])
+    # the object stays where it was: strips are stretched by a quarter at most, noise is of 20 levels of 255
+    assert perturbed[..., 30:34, 30:34].mean() > 0.5
+    assert perturbed[..., :10, :].mean() < 0.1
+
+
+class Identity(nn.Module):
+    """A perceptual network of one tap."""
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        return [image]
+
+
+def test_only_the_guess_teaches_masks():
+    torch.manual_seed(0)
+    task = build_training(preset="tiny", perceptual=Identity(), resolution=None, steps=40)
+    task.networks.train()
+    masks = task.networks["mask_generator"]
+    source, driving = frames(2), frames(2, seed=1)
+
+    def reached(loss: Tensor) -> set[str]:
+        task.networks.zero_grad()
+        loss.backward()
+        return {
+            name.split(".")[0] + "." + name.split(".")[1]
+            for name, value in task.networks.named_parameters()
+            if value.grad is not None and value.grad.any()
+        }
+
+    nn.init.normal_(task.model.generator.final_hourglass.weight, std=0.1)
+    made = task.model.reconstruct(source, driving)
+    assert "mask_generator.predictor" in reached(made.guess.square().mean())
+    made = task.model.reconstruct(source, driving)
+    assert reached(made.prediction.square().mean()) == {"generator.hourglass", "generator.final_hourglass"}
+    made = task.model.reconstruct(source, driving)
+    assert reached((made.corrected - made.mask).abs().mean()) == {"generator.mask_fix_net", "generator.ref"}
+    assert masks.training
+
+
+def test_training_starts_from_the_source():
+    torch.manual_seed(0)
+    task = build_training(preset="tiny", perceptual=Identity(), resolution=None, steps=40)
+    source = 0.4 + 0.2 * frames(2)
+    # 2e-3: the sigmoid bends even colours near grey a little
+    assert torch.allclose(task.model.reconstruct(source, frames(2, seed=1)).prediction, source, atol=2e-3)

@@ -1,8 +1,10 @@
-"""LIA: StyleGAN2 layers, configurations, weights files, batches, transfer."""
+"""LIA: StyleGAN2 layers, configurations, weights files, batches, transfer, training."""
 
 from __future__ import annotations
 
 import argparse
+import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -10,15 +12,18 @@ import pytest
 import torch
 import torch.nn.functional as functional
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchbed.errors import BenchbedError, CheckpointError, UnknownNameError, WeightsMissingError
 from benchbed.interfaces.method import Method
+from benchbed.interfaces.training import FramePair
 from benchbed.methods.blocks.style_convolution import Blur, ModulatedConv, Upsample, fir_kernel
 from benchbed.methods.lia.checkpoint import inference_networks
 from benchbed.methods.lia.config import lia_config
 from benchbed.methods.lia.method import Lia, build
 from benchbed.methods.lia.official import DATASETS, OFFICIAL_FILES, official, official_names
+from benchbed.methods.lia.training import build_training
+from benchbed.methods.training.pair_training import PairTraining
 
 from .released import check_batch, check_wrong_transfers, write_own
 from .released import frames as noise
@@ -214,3 +219,71 @@ def test_wrong_calls_are_answered_with_a_sentence():
         method.encode(frames(1, size=32))
     with pytest.raises(BenchbedError, match="lacks 'size'"):
         lia_config({})
+
+
+class Blur(nn.Module):
+    """A perceptual network of two taps."""
+
+    def forward(self, frames: Tensor) -> list[Tensor]:
+        return [frames, functional.avg_pool2d(frames, 2)]
+
+
+def patches(seed: int, size: int = 32) -> Tensor:
+    """Four images of colour patches `[4, 3, size, size]`."""
+    coarse = torch.rand(4, 3, size // 8, size // 8, generator=torch.Generator().manual_seed(seed))
+    return coarse.repeat_interleave(8, 2).repeat_interleave(8, 3)
+
+
+def tiny(size: int = 32) -> PairTraining:
+    torch.manual_seed(0)
+    return build_training(preset="tiny", perceptual=Blur(), resolution=size, steps=10)
+
+
+def test_a_network_that_starts_as_a_copier_returns_its_source_whatever_the_driving_frame():
+    source, model = patches(0), tiny().model
+    made = model.reconstruct(source, patches(1))
+    # a twentieth of the finest mask hides, and flows begin small, not at zero
+    assert (made.prediction - source).abs().mean() < 0.06
+    assert (made.deformed - source).abs().mean() < 0.03
+
+
+def test_the_reconstruction_loss_sees_images_beyond_the_range_that_frames_are_clamped_to():
+    model, driving = tiny().model, torch.ones(4, 3, 32, 32)
+    made = model.reconstruct(driving, driving)
+    last = made.levels[-1]
+    beyond = replace(made, levels=(*made.levels[:-1], replace(last, image=torch.full_like(last.image, 3.0))))
+    losses = model.losses(driving, driving, beyond)
+    # images in [-1, 1] are 1 throughout
+    assert losses["reconstruction"].item() == pytest.approx(2 * model.preset.reconstruction_weight)
+
+
+def test_the_flow_of_every_coarse_level_is_taught_at_its_resolution():
+    model, source, driving = tiny().model, patches(0), patches(1)
+    made = model.reconstruct(source, driving)
+    still = tuple(replace(level, flow=torch.zeros_like(level.flow)) for level in made.levels)
+    taught = model.losses(source, driving, replace(made, levels=still))["deformed_pyramid"]
+    errors = [functional.avg_pool2d(source - driving, 32 // r).abs().mean().item() for r in (8, 16)]
+    assert taught.item() == pytest.approx(model.preset.pyramid_weight * sum(errors), rel=1e-4)
+
+
+def test_training_moves_encoder_dictionary_and_decoder():
+    task = tiny()
+    optimizers = task.optimizers()
+    before = {name: value.clone() for name, value in task.networks.named_parameters()}
+    for step in range(2):
+        task.step(FramePair(patches(step), patches(step + 2)), optimizers, lambda loss: loss.backward())
+    unmoved = {name for name, value in task.networks.named_parameters() if torch.equal(value, before[name])}
+    # published dead weights: noise that is never added, an image head that is never read
+    assert {name for name in unmoved if "noise" not in name and "to_rgb1" not in name} == set()
+
+
+def test_the_network_has_the_size_of_the_frames_it_is_trained_on():
+    tensors, metadata = tiny(16).export()
+    published = json.loads(metadata["configuration"])
+    assert (published["size"], published["resolution"], published["align_corners"]) == (16, 16, True)
+    assert set(Lia(lia_config(published)).state_dict()) == set(tensors)
+    with pytest.raises(
+        BenchbedError,
+        match="at 48 pixels with preset 'tiny'; choose a power of two, 8 or a multiple up to 256",
+    ):
+        tiny(48)

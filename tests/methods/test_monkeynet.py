@@ -21,6 +21,7 @@ from benchbed.methods.monkeynet.keypoints import SpreadKeypoints, clipped_covari
 from benchbed.methods.monkeynet.method import MonkeyNet, build, size_multiple
 from benchbed.methods.monkeynet.movement_embedding import MovementEmbedding
 from benchbed.methods.monkeynet.official import DATASETS, OFFICIAL_FILES, official, official_names
+from benchbed.methods.monkeynet.training import build_training
 
 from .released import (
     OPTIMIZER,
@@ -282,3 +283,26 @@ def test_an_embedding_puts_heat_difference_and_warped_source_of_each_component_t
     assert point[0].argmax().item() == 4 * 9 + 3
     assert torch.allclose(point[1], torch.tensor(0.5)) and point[2].eq(0).all()
     assert torch.allclose(point[3:, :, :7], image[0, :, :, 2:], atol=1e-6)
+
+
+class Identity(nn.Module):
+    """A perceptual network of one tap."""
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        return [image]
+
+
+def test_training_starts_from_the_warped_source_and_compares_both_images_with_the_driving_frame():
+    torch.manual_seed(0)
+    task = build_training(preset="tiny", perceptual=Identity(), resolution=None, steps=40)
+    source, driving = 0.4 + 0.2 * frames(2, size=64), 0.4 + 0.2 * frames(2, size=64, seed=1)
+    made = task.model.reconstruct(source, driving)
+    # colours near grey; the sigmoid bends the others, and zeros come in at the border
+    inside = (..., slice(8, -8), slice(8, -8))
+    assert torch.allclose(made.prediction[inside], made.deformed[inside], atol=2e-3)
+    losses = task.model.losses(source, driving, made)
+    assert losses.keys() == {"reconstruction", "reconstruction_deformed"}
+    own, of_deformed = ((one - driving).abs().mean() for one in (made.prediction, made.deformed))
+    preset = task.model.preset
+    assert torch.allclose(losses["reconstruction"], preset.reconstruction * own)
+    assert torch.allclose(losses["reconstruction_deformed"], preset.reconstruction_deformed * of_deformed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,15 @@ from benchbed.methods.blocks.disentanglement import DisentanglementNetwork
 from benchbed.methods.blocks.gaussians import second_moments
 from benchbed.methods.blocks.grids import coordinate_grid
 from benchbed.methods.blocks.occlusion import blend
+from benchbed.methods.blocks.transforms import random_warp
 from benchbed.methods.mraa.checkpoint import inference_networks
 from benchbed.methods.mraa.config import mraa_config
 from benchbed.methods.mraa.method import Mraa, build
 from benchbed.methods.mraa.official import DATASETS, OFFICIAL_FILES, official, official_names
+from benchbed.methods.mraa.presets import presets
 from benchbed.methods.mraa.regions import Regions, principal_axes
+from benchbed.methods.mraa.training import RegionPairs, RegionReconstruction, build_training
+from benchbed.methods.training.equivariance_terms import equivariance_losses
 
 from .released import (
     OPTIMIZER,
@@ -271,3 +276,82 @@ def test_blend_without_occlusion_drops_what_was_inpainted():
     assert blend(warped, inpainted, None) is warped
     assert torch.allclose(blend(warped, inpainted, torch.full((1, 1, 2, 2), 0.25)), torch.tensor(2.5))
     assert torch.allclose(blend(warped, None, torch.full((1, 1, 2, 2), 0.25)), torch.tensor(0.25))
+
+
+class Taps(nn.Module):
+    """A perceptual network of one tap."""
+
+    def forward(self, frames: Tensor) -> list[Tensor]:
+        return [frames]
+
+
+def test_a_fresh_tiny_generator_copies_its_source_when_nothing_moves():
+    torch.manual_seed(0)
+    pairs = RegionPairs(presets()["tiny"]())
+    source = nn.functional.interpolate(frames(2, size=6), size=64, mode="bilinear")
+    made = pairs.reconstruct(source, source)
+    # the background, which stands still, has 4 in its logit, and so has what is visible
+    assert (made.prediction - source).abs().mean() < 0.25 * source.std()
+    assert (made.deformed - source).abs().mean() < 0.25 * source.std()
+
+
+def test_equivariance_does_not_depend_on_the_signs_of_the_axes():
+    torch.manual_seed(1)
+    pairs, driving = RegionPairs(presets()["tiny"]()), frames(2, size=64)
+    regions = pairs.detect(driving)
+    flipped = Regions(regions.shift, -regions.affine, regions.covar)
+
+    def losses(found: Regions) -> dict[str, Tensor]:
+        torch.manual_seed(2)
+        return pairs.losses(driving, driving, RegionReconstruction(driving, driving=found))
+
+    assert losses(regions).keys() == {"equivariance_value", "equivariance_jacobian"}
+    assert losses(regions) == losses(flipped)
+
+
+def test_regions_that_move_with_the_warp_cost_nothing():
+    torch.manual_seed(3)
+    preset, driving = presets()["tiny"](), frames(2, size=64)
+    options = {"sigma_affine": preset.warps.sigma_affine, "sigma_tps": 0.0, "points_tps": 5}
+    warp, regions = random_warp(driving, **options), RegionPairs(preset).keypoints(driving)
+    transformed = type(regions)(warp.points(regions.value), warp.derivative(regions.value) @ regions.jacobian)
+    # the warped frame shows the point p' at w(p'): what is found there is taken back to the frame by w
+    torch.manual_seed(3)
+    again = random_warp(driving, **options)
+    assert torch.equal(again.theta, warp.theta)
+    torch.manual_seed(3)
+    losses = equivariance_losses(
+        lambda _: regions,
+        driving,
+        transformed,
+        type(preset.warps)(preset.warps.sigma_affine, 0.0),
+        value=1.0,
+        jacobian=1.0,
+        align_corners=True,
+        free_sign=True,
+    )
+    # 1e-4: inverses of small axes in float32
+    assert all(value < 1e-4 for value in losses.values())
+
+
+def test_the_paper_preset_is_the_published_recipe():
+    recipe = presets()["paper"]().recipe
+    assert recipe.schedule.steps == 100 * (424 * 75 // 14)
+    assert [milestone * 100 // recipe.schedule.steps for milestone in recipe.milestones] == [60, 90]
+    with torch.device("meta"):
+        networks = RegionPairs(presets()["paper"]()).networks
+    assert set(networks) == {"generator", "bg_predictor", "region_predictor"}
+
+
+def test_a_background_that_is_predicted_learns():
+    published = copy.deepcopy(SMALL) | {"align_corners": True}
+    preset = replace(presets()["tiny"](), published=published)
+    pairs = RegionPairs(preset)
+    assert "avd_network" not in pairs.networks
+    pairs.reconstruct(frames(2), frames(2, seed=1)).prediction.sum().backward()
+    assert pairs.background_predictor.fc.weight.grad.abs().sum() > 0
+
+
+def test_steps_and_resolution_can_be_overridden():
+    task = build_training(preset="tiny", perceptual=Taps(), resolution=32, steps=7)
+    assert (task.schedule.resolution, task.schedule.steps) == (32, 7)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,9 @@ from benchbed.methods.mtia.hrnet import HighResolutionNetwork
 from benchbed.methods.mtia.losses import background_mask_loss, mask_concentration_loss
 from benchbed.methods.mtia.method import Mtia, build
 from benchbed.methods.mtia.official import DATASETS, official, official_names
+from benchbed.methods.mtia.presets import presets
 from benchbed.methods.mtia.token_transformer import TokenTransformer, position_embedding
+from benchbed.methods.mtia.training import MtiaPairs, build_training
 
 from .released import (
     OPTIMIZER,
@@ -302,3 +305,54 @@ def test_a_mask_costs_its_spread_about_its_centre_whatever_its_weight():
     mask[:, 2, 0, 1] = mask[:, 2, 4, 1] = 0.2
     mask[1, 2] = 0
     assert mask_concentration_loss(mask).item() == pytest.approx(0.5, abs=1e-6)
+
+
+def small_pairs(**changes: Any) -> MtiaPairs:
+    """Training on pairs of the small networks."""
+    torch.manual_seed(0)
+    return MtiaPairs(replace(presets()["tiny"](), published={**SMALL, "align_corners": True}, **changes))
+
+
+def test_mask_losses_are_of_the_motion_the_frames_were_made_with_and_only_where_they_have_a_weight():
+    pairs = small_pairs(background_mask_weight=2.0, concentration_weight=3.0)
+    source, driving = frames(2), frames(2, seed=1)
+    made = pairs.reconstruct(source, driving)
+    terms = pairs.losses(source, driving, made)
+    assert terms["background_mask"].item() == pytest.approx(2 * background_mask_loss(made.motion.mask).item())
+    assert terms["mask_concentration"].item() == pytest.approx(
+        3 * mask_concentration_loss(made.motion.mask).item()
+    )
+    without = small_pairs(background_mask_weight=0.0, concentration_weight=0.0)
+    made = without.reconstruct(source, driving)
+    assert set(without.losses(source, driving, made)) == {"equivariance_value", "equivariance_jacobian"}
+
+
+def test_key_points_of_a_bold_start_depend_on_the_image():
+    published, bold = (
+        small_pairs(bold_start=start).detect(frames(8)).value.std(dim=0).mean() for start in (False, True)
+    )
+    assert bold > 10 * published
+    jacobians = small_pairs(bold_start=True).detect(frames(2)).jacobian
+    assert torch.equal(jacobians, torch.eye(2).expand_as(jacobians))
+
+
+def test_another_resolution_gives_the_transformer_as_many_patches():
+    class Pixels(nn.Module):
+        def forward(self, images: Tensor) -> list[Tensor]:
+            return [images]
+
+    task = build_training(preset="tiny", perceptual=Pixels(), resolution=128, steps=7)
+    assert (task.schedule.resolution, task.schedule.steps) == (128, 7)
+    own = task.model.configuration["MODEL"]
+    assert own["IMAGE_SIZE"] == [128, 128]
+    patches = (128 // 4 // own["PATCH_SIZE"][0]) ** 2
+    assert task.networks["kp_detector"].transformer.pos_embedding.shape[1] == patches
+
+
+def test_the_paper_preset_is_the_published_recipe_for_voxceleb():
+    preset = presets()["paper"]()
+    recipe, schedule = preset.recipe, preset.recipe.schedule
+    assert (schedule.resolution, schedule.batch_size, schedule.id_sampling) == (256, 64, True)
+    assert [milestone * 100 // schedule.steps for milestone in recipe.milestones] == [60, 90]
+    assert (recipe.perceptual, recipe.gradient_norms) == ((10,) * 5, {"kp_detector": 1.0})
+    assert (preset.background_mask_weight, preset.concentration_weight, preset.bold_start) == (0, 0, False)

@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import torchvision
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from benchbed.errors import BenchbedError, CheckpointError, UnknownNameError, WeightsMissingError
 from benchbed.interfaces.method import Method
+from benchbed.interfaces.training import FramePair
+from benchbed.methods.blocks.grids import coordinate_grid
 from benchbed.methods.blocks.keypoint_set_animation import keypoint_set_networks
 from benchbed.methods.blocks.motion import Keypoints
 from benchbed.methods.blocks.multi_occlusion_motion import MultiOcclusionMotionNetwork, dropout_softmax
+from benchbed.methods.blocks.resnet_keypoints import ResNet18
 from benchbed.methods.blocks.thin_plate import fit_spline, random_spline
 from benchbed.methods.tpsmm.config import tpsmm_config
 from benchbed.methods.tpsmm.method import Tpsmm, build
 from benchbed.methods.tpsmm.official import DATASETS, OFFICIAL_FILES, official, official_names
+from benchbed.methods.tpsmm.presets import presets
+from benchbed.methods.training.keypoint_set_pairs import (
+    Dropout,
+    KeypointSetPairs,
+    KeypointSetTraining,
+    coarse_difference,
+)
+from benchbed.methods.training.keypoint_set_terms import warp_loss
 
 from .released import (
     OPTIMIZER,
@@ -295,3 +308,120 @@ def test_reduced_precision_stays_out_of_the_geometry():
         encoding = method.encode(frames(1))
         generation = method.generate(encoding, method.driving_keypoints(encoding, driving))
     assert generation.motion.deformation.dtype == torch.float32
+
+
+class Taps(nn.Module):
+    """A perceptual network of one tap."""
+
+    def forward(self, frames: Tensor) -> list[Tensor]:
+        return [frames]
+
+
+def small_pairs(**changes: object) -> KeypointSetPairs:
+    """Training of a small network that predicts the background, at 32 pixels."""
+    torch.manual_seed(0)
+    preset = replace(presets()["tiny"](), published=SMALL, **changes)
+    config = tpsmm_config(SMALL)
+    networks = keypoint_set_networks(config, frozenset({"bg_predictor"}))
+    return KeypointSetPairs(Tpsmm(config, networks), networks, preset)
+
+
+def test_narrow_residual_networks_have_the_names_and_the_results_of_the_library():
+    library, ours = torchvision.models.resnet18(num_classes=4).eval(), ResNet18(4).eval()
+    assert list(ours.state_dict()) == list(library.state_dict())
+    ours.load_state_dict(library.state_dict())
+    assert torch.equal(ours(frames(1)), library(frames(1)))
+    assert ResNet18(4, in_channels=6, width=8).eval()(torch.zeros(2, 6, 32, 32)).shape == (2, 4)
+
+
+def test_motions_are_dropped_along_the_published_ramp():
+    dropout = Dropout(epochs=35, largest=0.3, first=0.1)
+    probabilities = [dropout.probability(epoch) for epoch in (0, 5, 10, 34, 35, 99)]
+    assert probabilities == pytest.approx([0.1, 0.25, 0.3, 0.3, 0, 0])
+
+
+def test_the_background_is_never_dropped_and_nothing_is_after_the_last_epoch_of_dropping_or_at_rest():
+    pairs = small_pairs(dropout=Dropout(epochs=5, largest=1.0, first=1.0))
+    pairs.networks.train()
+    assert pairs.kept(frames(2)).tolist() == [[1, 0, 0]] * 2
+    pairs.epoch = 5
+    assert pairs.kept(frames(2)) is None
+    pairs.epoch = 0
+    pairs.networks.eval()
+    assert pairs.kept(frames(2)) is None
+
+
+def test_the_background_is_predicted_from_its_epoch_on_and_then_has_its_loss():
+    pairs = small_pairs(background_start=10, background_weight=4.0)
+    source, driving = frames(2), frames(2, seed=1)
+    names = []
+    for pairs.epoch in (9, 10):
+        made = pairs.reconstruct(source, driving)
+        names.append(set(pairs.losses(source, driving, made)))
+    assert names[1] - names[0] == {"background"}
+    # a fresh predictor gives the identity both ways
+    assert pairs.losses(source, driving, made)["background"] == 0
+
+
+def test_warped_features_teach_the_motion_alone():
+    pairs = small_pairs()
+    source, driving = frames(2), frames(2, seed=1)
+    pairs.losses(source, driving, pairs.reconstruct(source, driving))["warp"].backward()
+    assert all(p.grad is None for p in pairs.networks["inpainting_network"].parameters())
+    assert all(p.grad is None for p in pairs.method.dense_motion_network.occlusion.parameters())
+    assert pairs.method.dense_motion_network.maps.weight.grad.abs().sum() > 0
+    assert pairs.method.kp_detector.fg_encoder.fc.weight.grad.abs().sum() > 0
+
+
+def test_warped_features_cost_nothing_where_they_are_what_the_driving_frame_has():
+    network = small_pairs().method.inpainting_network
+    appearance = network.look(frames(1))
+    still = coordinate_grid(32, 32, like=appearance.image).unsqueeze(0)
+    visible = [torch.ones(1, 1, size, size) for size in (4, 8, 16, 32)]
+    # 1e-5: a still grid samples between pixels by float32 rounding
+    assert warp_loss(network, appearance, appearance, still, visible) < 1e-5
+    assert warp_loss(network, appearance, network.look(frames(1, seed=1)), still, visible) > 0.1
+
+
+def test_sets_of_key_points_begin_apart_and_inside_the_image():
+    pairs = small_pairs()
+    nn.init.zeros_(pairs.method.kp_detector.fg_encoder.fc.weight)
+    points = pairs.detect(frames(2)).value.unflatten(1, (-1, 5))
+    centres = points.mean(dim=2)
+    assert (centres[0, 0] - centres[0, 1]).norm() > 0.3
+    assert points.abs().max() < 0.9
+    # a small cross around each centre
+    assert torch.allclose(
+        (points - centres.unsqueeze(2)).norm(dim=-1)[..., 1:], torch.tensor(0.25), atol=1e-5
+    )
+
+
+def test_the_coarse_difference_is_that_of_block_means():
+    driving = torch.zeros(1, 1, 8, 8)
+    deformed = driving.clone()
+    deformed[0, 0, 0, 0] = 1.0
+    # one of four blocks of 16 pixels differs by a sixteenth, the only block of 64 by a sixty-fourth
+    assert coarse_difference(deformed, driving).item() == pytest.approx(1 / 64 + 1 / 64)
+
+
+def test_training_knows_its_epoch():
+    preset = replace(presets()["tiny"](), published=SMALL, epochs=4).resized(32, 8)
+    pairs = small_pairs()
+    pairs.preset = preset
+    task = KeypointSetTraining(pairs, Taps())
+    optimizers = task.optimizers()
+    seen = []
+    for _ in range(4):
+        task.step(FramePair(frames(2), frames(2, seed=1)), optimizers, lambda loss: loss.backward())
+        seen.append(pairs.epoch)
+    assert seen == [0, 0, 1, 1]
+
+
+def test_the_paper_preset_is_the_published_recipe():
+    preset = presets()["paper"]()
+    steps = preset.recipe.schedule.steps
+    assert steps == 100 * (424 * 75 // 28)
+    assert [milestone * 100 // steps for milestone in preset.recipe.milestones] == [70, 90]
+    assert (preset.recipe.weight_decay, preset.recipe.gradient_order) == (1e-4, float("inf"))
+    halved = preset.resized(None, steps // 2).recipe
+    assert halved.milestones == tuple(milestone // 2 for milestone in preset.recipe.milestones)

@@ -14,9 +14,17 @@ from benchbed.registry import card, cards
 MEGABYTES = 2.0
 STEPS = 16
 TRAINABLE = sorted(one.name for one in cards("method") if "training" in one.data)
-# Parameters that published training never reaches, by their endings: a bias whose effect is normalised away has a
-# gradient of float noise only, which may come out as exactly zero; others state their reason here.
-UNREACHED: dict[str, tuple[str, ...]] = {}
+# Parameters that published training never reaches, by their endings, with the reason.
+UNREACHED: dict[str, tuple[str, ...]] = {
+    # blocks that published state dicts hold and nothing uses
+    "iapm": tuple(
+        f"generator.down_blocks.0.{one}.{kind}" for one in ("conv", "norm") for kind in ("weight", "bias")
+    ),
+    # noise that is never added and an image head that is never read
+    "lia": ("noise.weight", "to_rgb1.bias", "to_rgb1.conv.0.weight", "to_rgb1.conv.1.bias"),
+    # a constant that published files count among the parameters
+    "mtia": ("transformer.pos_embedding",),
+}
 
 
 class Taps(nn.Module):

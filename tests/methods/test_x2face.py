@@ -12,12 +12,15 @@ from torch import Tensor, nn
 
 from benchbed.errors import BenchbedError, CheckpointError, UnknownNameError, WeightsMissingError
 from benchbed.interfaces.method import Method
+from benchbed.interfaces.training import FramePair
+from benchbed.methods.blocks.grids import coordinate_grid, sample
 from benchbed.methods.x2face.checkpoint import inference_networks
 from benchbed.methods.x2face.config import x2face_config
 from benchbed.methods.x2face.embedding_network import mosaic
 from benchbed.methods.x2face.method import X2Face, build
 from benchbed.methods.x2face.official import DATASETS, OFFICIAL_FILES, official, official_names
 from benchbed.methods.x2face.pose import PoseMaps, load_pose_maps
+from benchbed.methods.x2face.training import build_training, shrunk_positions
 
 from .released import check_batch, frames
 
@@ -202,3 +205,50 @@ def test_wrong_calls_are_answered_with_a_sentence():
         method.encode(frames(1), frames(2, size=64))
     with pytest.raises(BenchbedError, match="lacks 'size'"):
         x2face_config({})
+
+
+@pytest.mark.parametrize("align_corners", [True, False])
+def test_shrunk_positions_find_in_a_shrunk_image_what_positions_find_in_the_image(align_corners):
+    ramp = (
+        coordinate_grid(16, 32, like=torch.ones(())).permute(2, 0, 1)[None]
+        * torch.tensor([31.0, 15.0])[None, :, None, None]
+    )
+    step = torch.tensor([2 / 31, 2 / 15] if align_corners else [2 / 32, 2 / 16])
+    # positions of pixels, in either convention, two to the right and one down
+    own = (ramp + torch.tensor([31.0, 15.0])[None, :, None, None]) / 2
+    start = torch.tensor([0.0, 0.0] if align_corners else [0.5, 0.5])
+    moved = (own.permute(0, 2, 3, 1) + start + torch.tensor([2.0, 1.0])) * step - 1
+    full = sample(ramp, moved, align_corners=align_corners)
+    shrunk = sample(
+        nn.functional.avg_pool2d(ramp, 2),
+        shrunk_positions(moved, 2, align_corners=align_corners),
+        align_corners=False,
+    )
+    # a ramp is found alike at any size; 1e-4 of values up to 31; borders see the zeros outside
+    assert torch.allclose(
+        shrunk[..., 1:-2, 1:-2], nn.functional.avg_pool2d(full, 2)[..., 1:-2, 1:-2], atol=1e-4
+    )
+
+
+class Identity(nn.Module):
+    """A perceptual network of one tap."""
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        return [image]
+
+
+def test_training_starts_from_the_source_and_never_learns_confidences_of_a_single_view():
+    torch.manual_seed(0)
+    task = build_training(preset="tiny", perceptual=Identity(), resolution=None, steps=40)
+    pair = FramePair(frames(2, size=64), frames(2, size=64, seed=1))
+    made = task.model.reconstruct(pair.source, pair.driving)
+    # 1e-5: positions of pixels are rounded
+    assert torch.allclose(made.prediction, pair.source, atol=1e-5)
+    optimizers = task.optimizers()
+    for _ in range(3):
+        losses = task.step(pair, optimizers, lambda loss: loss.backward())
+    assert {"photometric", "coarse", "perceptual"} < losses.keys()
+    moved = task.model.reconstruct(pair.source, pair.driving).prediction
+    assert not torch.allclose(moved, pair.source, atol=1e-3)
+    confidence = task.model.embedding(pair.source).confidence
+    assert torch.equal(confidence, torch.ones_like(confidence))

@@ -13,17 +13,17 @@ from benchbed.methods.blocks.animation import AnimationConfig
 from benchbed.methods.blocks.antialias import ImagePyramid
 from benchbed.methods.blocks.equivariance import equivariance_value_loss
 from benchbed.methods.blocks.keypoint_set_animation import keypoint_set_networks
-from benchbed.methods.blocks.keypoint_set_training import (
-    background_loss,
-    masked_stages,
-    stretched,
-    warp_loss,
-)
 from benchbed.methods.blocks.multi_occlusion_motion import dropout_softmax
 from benchbed.methods.blocks.thin_plate import ThinPlateSpline
 from benchbed.methods.blocks.transforms import control_grid
 from benchbed.methods.tpsmm.config import tpsmm_config
 from benchbed.methods.tpsmm.method import Tpsmm, splines
+from benchbed.methods.training.keypoint_set_terms import (
+    background_loss,
+    masked_stages,
+    stretched,
+    warp_loss,
+)
 
 from .fixtures import Fixture, Stage, load_fixture
 from .keypoint_set_stages import (

@@ -1,4 +1,4 @@
-"""Training terms of methods whose motion is dense combinations of maps fitted to sets of key points."""
+"""Loss terms of methods that fit a map of the plane to each set of key points: warped features, background."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from .inpainting import InpaintingNetwork
-from .warping_generator import Appearance
+from ..blocks.inpainting import InpaintingNetwork
+from ..blocks.warping_generator import Appearance
 
 
 def masked_stages(appearance: Appearance, occlusion_maps: Sequence[Tensor]) -> Iterator[Tensor]:

@@ -1,0 +1,73 @@
+"""Training CPABMM: its networks, fits and recipe under a preset, for the training on pairs."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ..blocks.keypoint_set_animation import BACKGROUND
+from ..blocks.keypoint_set_config import POINTS_PER_SET
+from ..blocks.motion import Keypoints
+from ..blocks.thin_plate import fit_spline
+from ..training.keypoint_set_pairs import KeypointSetPairs, KeypointSetTraining, SetReconstruction
+from ..training.presets import preset_named
+from .checkpoint import inference_networks
+from .config import cpabmm_config
+from .method import Cpabmm
+from .presets import CpabmmPreset, presets
+
+
+class GuidedCpabmm(Cpabmm):
+    """CPABMM in training, where the warped source can teach the key points; not published.
+
+    The fitted transformations are constants for the networks. Those of single sets take the gradient of the
+    thin-plate splines through the same points, and keep their values.
+    """
+
+    def set_motions(self, source: Keypoints, driving: Keypoints, size: tuple[int, int]) -> Tensor:
+        """See `Cpabmm.set_motions`."""
+        fitted = super().set_motions(source, driving, size)
+        if not torch.is_grad_enabled():
+            return fitted
+        sets = (-1, POINTS_PER_SET)
+        splines = fit_spline(driving.value.unflatten(1, sets), source.value.unflatten(1, sets))
+        guide = splines.grid(*size)
+        return torch.cat((fitted[:, :-1] + (guide - guide.detach()), fitted[:, -1:]), dim=1)
+
+
+class FittedPairs(KeypointSetPairs):
+    """CPABMM's part of training on pairs, see `KeypointSetPairs`.
+
+    The transformations of a training batch are fitted under one norm, as published. Without `spline_gradient` key
+    points learn through their heat maps and their equivariance alone, as published too.
+
+    Args:
+        preset: how it is trained.
+    """
+
+    def __init__(self, preset: CpabmmPreset) -> None:
+        config = cpabmm_config(preset.published)
+        networks = inference_networks(config, frozenset({BACKGROUND}))
+        self.fitted = GuidedCpabmm(config, networks) if preset.spline_gradient else Cpabmm(config, networks)
+        super().__init__(self.fitted, networks, preset)
+
+    def reconstruct(self, source: Tensor, driving: Tensor) -> SetReconstruction:
+        """Sources in the pose of the driving frames; at rest frames are fitted singly, as when they are animated."""
+        self.fitted.joint_fit = self.fitted.dense_motion_network.training
+        return super().reconstruct(source, driving)
+
+
+def build_training(
+    *, preset: str, perceptual: nn.Module, resolution: int | None, steps: int | None
+) -> KeypointSetTraining:
+    """CPABMM under a preset; see `benchbed.interfaces.training.TrainingTaskBuilder`.
+
+    Args:
+        preset: `tiny`.
+
+    Raises:
+        UnknownNameError: no such preset.
+        BenchbedError: the networks cannot halve that resolution as often as they need to.
+    """
+    chosen = preset_named("cpabmm", preset, presets()).resized(resolution, steps)
+    return KeypointSetTraining(FittedPairs(chosen), perceptual)

@@ -1,0 +1,50 @@
+"""Training HDAM: its networks under a preset, a hierarchy of anchors and the attention between its levels."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from ..training.anchor_pairs import AnchorPairs, AnchorReconstruction
+from ..training.pair_training import PairTraining
+from ..training.presets import preset_named
+from .anchor_detector import AnchorDetector
+from .checkpoint import inference_networks
+from .config import hdam_config
+from .losses import completeness_loss, intermediate_loss, orthogonality_loss, root_loss
+from .presets import HdamPreset, presets
+
+
+class HdamPairs(AnchorPairs):
+    """HDAM's part of training on pairs."""
+
+    detector: AnchorDetector
+
+    def __init__(self, preset: HdamPreset) -> None:
+        config = hdam_config(preset.published)
+        super().__init__(inference_networks(config), config.anchors, preset)
+        self.preset = preset
+
+    def hierarchy_losses(self, made: AnchorReconstruction) -> dict[str, Tensor]:
+        """Motion carried from the root to the intermediate anchors, and on to those they attend to."""
+        source, driving = self.anchors(made.source), self.anchors(made.driving)
+        attention = self.detector.attention(made.driving.features, driving)
+        weights = self.preset
+        return {
+            "root": weights.root_weight * root_loss(source, driving),
+            "intermediate": weights.intermediate_weight * intermediate_loss(source, driving, attention),
+            "orthogonality": weights.orthogonality_weight * orthogonality_loss(attention),
+            "completeness": weights.completeness_weight * completeness_loss(attention, weights.threshold),
+        }
+
+
+def build_training(
+    *, preset: str, perceptual: nn.Module, resolution: int | None, steps: int | None
+) -> PairTraining:
+    """HDAM under a preset; see `benchbed.interfaces.training.TrainingTaskBuilder`.
+
+    Raises:
+        UnknownNameError: no such preset.
+        BenchbedError: the networks cannot halve that resolution as often as they need to.
+    """
+    chosen = preset_named("hdam", preset, presets()).resized(resolution, steps)
+    return PairTraining("hdam", chosen.name, HdamPairs(chosen), chosen.recipe, perceptual)

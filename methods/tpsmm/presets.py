@@ -1,0 +1,103 @@
+"""The training presets: `tiny` for small drawn figures on a CPU, `paper` and the official configurations' recipe."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import partial
+
+from benchbed.interfaces.training import TrainingSchedule
+
+from ..training.keypoint_set_pairs import Dropout, KeypointSetPreset
+from ..training.presets import vox_steps
+from ..training.recipe import Additions, Recipe, WarpConfig
+from .official import official
+
+NETWORKS = ("kp_detector", "dense_motion_network", "inpainting_network", "bg_predictor")
+# published: the largest entry of their gradients is held at 10
+BOUNDED = ("kp_detector", "dense_motion_network", "bg_predictor")
+
+
+def presets() -> dict[str, Callable[[], KeypointSetPreset]]:
+    """Every preset by its name."""
+    return {"tiny": _tiny, "paper": partial(_paper, "vox-256"), "vox-256": partial(_paper, "vox-256")}
+
+
+def _paper(configuration: str) -> KeypointSetPreset:
+    """The published training of everything but the AVD network, which is trained apart."""
+    epochs = 100
+    steps = vox_steps(epochs, 75, 28)
+    recipe = Recipe(
+        TrainingSchedule(
+            resolution=256, batch_size=28, steps=steps, id_sampling=True, jitter=(0.1, 0.1, 0.1, 0.1)
+        ),
+        dict.fromkeys(NETWORKS, 2e-4),
+        milestones=tuple(steps * epoch // epochs for epoch in (70, 90)),
+        perceptual=(10, 10, 10, 10, 10),
+        scales=(1, 0.5, 0.25, 0.125),
+        weight_decay=1e-4,
+        gradient_norms=dict.fromkeys(BOUNDED, 10.0),
+        gradient_order=math.inf,
+    )
+    return KeypointSetPreset(
+        configuration,
+        official(configuration),
+        recipe,
+        epochs=epochs,
+        dropout=Dropout(epochs=35, largest=0.3, first=0.1),
+        warps=WarpConfig(0.05, 0.005, 5),
+        equivariance_weight=10,
+        warp_weight=10,
+        background_weight=10,
+        background_start=10,
+    )
+
+
+def _tiny() -> KeypointSetPreset:
+    """For 64 x 64 pixels and minutes on a CPU: the published losses, and what `Additions` calls not published.
+
+    The backgrounds of drawn figures stand still, so none of their motion is predicted (as in `mgif-256`), and there is
+    no AVD network. The residual networks are narrower than the published ones, which have no word for it.
+    """
+    published = {
+        "model_params": {
+            "common_params": {
+                "num_tps": 8,
+                "num_channels": 3,
+                "bg": False,
+                "multi_mask": True,
+                "resnet_width": 12,
+            },
+            "generator_params": {"block_expansion": 12, "max_features": 24, "num_down_blocks": 3},
+            "dense_motion_params": {
+                "block_expansion": 16,
+                "max_features": 96,
+                "num_blocks": 3,
+                "scale_factor": 0.5,
+            },
+        },
+    }
+    recipe = Recipe(
+        TrainingSchedule(resolution=64, batch_size=8, steps=1500),
+        # The residual network sees whole images and learns more slowly than the others.
+        {**dict.fromkeys(NETWORKS, 5e-4), "kp_detector": 1e-3},
+        perceptual=(2, 2, 2, 2),
+        scales=(1, 0.5, 0.25),
+        weight_decay=1e-4,
+        gradient_norms={"kp_detector": 10.0, "dense_motion_network": 10.0},
+        gradient_order=math.inf,
+        additions=Additions(
+            l1_weight=100.0, deformed_weight=50.0, copier=True, relative_perceptual=True, warm_cosine=True
+        ),
+    )
+    return KeypointSetPreset(
+        "tiny",
+        published,
+        recipe,
+        epochs=100,
+        dropout=Dropout(epochs=35, largest=0.3, first=0.1),
+        warps=WarpConfig(0.05, 0.005, 5),
+        equivariance_weight=3,
+        warp_weight=1,
+        coarse_weight=50,
+    )
