@@ -122,7 +122,8 @@ def _repeated(features: Features, row: int, count: int) -> Features:
         return replace(features, layers=tuple(again(layer) for layer in features.layers))
     if isinstance(features, SegmentFeatures):
         raise TypeError("segments belong to no single frame: they serve set metrics only")
-    return replace(features, **{name: again(value) for name, value in vars(features).items()})
+    tensors: dict[str, Any] = {name: again(value) for name, value in vars(features).items()}
+    return replace(features, **tensors)
 
 
 @torch.inference_mode()

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from benchbed.plots import Point
 from benchbed.tables.model import Cell, Column, Row, Table
 from benchbed.tables.numbers import decimals_for, fixed
 
@@ -68,9 +69,9 @@ def _merged(tables: list[Table], kind: str) -> Table:
     )
 
 
-def sweep_points(tables: Sequence[Table]) -> dict[str, dict[str, dict[str, list[tuple[float, ...]]]]]:
+def sweep_points(tables: Sequence[Table]) -> dict[str, dict[str, dict[str, list[Point]]]]:
     """Of merged tables: setting -> metric header -> method -> (N_ref, value, low, high)."""
-    found: dict[str, dict[str, dict[str, list[tuple[float, ...]]]]] = {}
+    found: dict[str, dict[str, dict[str, list[Point]]]] = {}
     for table in tables:
         if table.stub != "N_ref":
             continue

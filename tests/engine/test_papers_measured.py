@@ -222,7 +222,7 @@ def test_one_view_of_several_is_not_taken_for_the_best_of_them(tmp_path):
     best = key("dime/1/reconstruction/DFDC/FOMM/best-of-references/L1")
     assert match(best, run).record is None
     (record,) = run.records
-    marked = StoredRun(run.folder, run.provenance, ({**record, "note": "best of 4 views"},))
+    marked = StoredRun(run.folder, run.provenance, ({**record, "best_of": 4},))
     assert match(best, marked).record is not None
 
 
