@@ -88,7 +88,7 @@ class Comparison:
     """Two methods, or one method in two runs, under one metric variant.
 
     Args:
-        method: the method, or `first -> second` within one run.
+        method: the method, or `first -> second`.
         values: of both sides, on the frames that both scored; their own means where they are not comparable.
         frames: frames that both scored.
         difference: second minus first; None where there is no test, and `reason` says why.
@@ -153,7 +153,11 @@ def between(
     *,
     force: bool = False,
 ) -> list[Comparison]:
-    """Methods of equal name in two runs.
+    """Methods of two runs: those of equal name, or as they are named.
+
+    Args:
+        methods: names, or `OURS=THEIRS` where a method of the first run is compared with another of the second;
+            empty for all that both have.
 
     Raises:
         BenchbedError: no method is in both, or their numbers are not comparable and `force` is not given.
@@ -165,11 +169,13 @@ def between(
     if not names:
         raise BenchbedError(
             f"{first.id} and {second.id} have no method in common (A has {', '.join(ours)}; B has "
-            f"{', '.join(theirs)}); compare methods within one run by --method"
+            f"{', '.join(theirs)}); name two with --method {ours[0]}={theirs[0]}, or compare methods within one run"
         )
     matched: list[tuple[str, Record, Record, list[Discrepancy]]] = []
-    for method in names:
-        wanted, offered = _items(first, method, metrics), _items(second, method, metrics)
+    for name in names:
+        one, other = method_pair(name)
+        method = one if one == other else f"{one} -> {other}"
+        wanted, offered = _items(first, one, metrics), _items(second, other, metrics)
         for item, record in wanted.items():
             partner = offered.get(item) or _nearest(
                 record, [r for i, r in offered.items() if i not in wanted]
@@ -210,8 +216,18 @@ def ranked_together(aggregate: pd.DataFrame, runs: Sequence[StoredRun]) -> pd.Da
     return rank(aggregate, lambda row: _scores(Side(row["run"], row, scores[row["run"]])))
 
 
+def method_pair(name: str) -> tuple[str, str]:
+    """The methods of A and of B that `OURS=THEIRS` or a single name stands for."""
+    one, separator, other = name.partition("=")
+    return one, other if separator else one
+
+
 def circumstances(first: StoredRun, second: StoredRun, methods: Sequence[str]) -> list[str]:
-    """What else differs between two runs: not in the numbers' keys, but worth knowing."""
+    """What else differs between two runs: not in the numbers' keys, but worth knowing.
+
+    Args:
+        methods: those that have one name in both.
+    """
     told = []
     for name, place in (
         ("device", ("device",)),

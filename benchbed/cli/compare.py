@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     "--method",
     "methods",
     multiple=True,
-    metavar="NAME",
-    help="Of two runs: only these methods. Of one run: the methods to compare, each with the first. Repeatable.",
+    metavar="NAME|A=B",
+    help="Of two runs: only these methods; A=B compares method A of the first with B of the second. Of one run: the methods to compare, each with the first. Repeatable.",
 )
 @click.option(
     "--metric",
@@ -87,7 +87,7 @@ def compare(
         found = between(first, second, named, wanted, chosen, force=force)
         labels = ("A", "B")
         heading.append(f"A: {first.id}, B: {second.id}")
-        both = list(dict.fromkeys(each.method for each in found))
+        both = list(dict.fromkeys(each.method for each in found if " -> " not in each.method))
         heading += [f"also different: {text}" for text in circumstances(first, second, both)]
     if format_ == "csv":
         click.echo(comparison_csv(found))

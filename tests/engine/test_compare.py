@@ -193,9 +193,21 @@ def test_force_shows_what_differs_apart_and_tests_the_rest(squares, tmp_path):
 def test_runs_without_a_common_method_are_refused(squares, tmp_path):
     other = carried_out(tmp_path, "flow")
     with pytest.raises(
-        BenchbedError, match=r"no method in common .*compare methods within one run by --method"
+        BenchbedError, match=r"no method in common .*name two with --method static=flow, or compare"
     ):
         between(squares, other, [], [], Margins())
+
+
+def test_methods_of_different_names_are_compared_across_runs_as_within_one(squares, tmp_path):
+    other = carried_out(tmp_path / "other", "dimmed")
+    across = by_metric(between(squares, other, ["static=dimmed"], [], Margins()))
+    within_one = by_metric(within(squares, ["static", "dimmed"], [], Margins()))
+    assert across["l1"].method == "static -> dimmed"
+    for metric, each in within_one.items():
+        assert across[metric].difference == each.difference
+        assert across[metric].verdict == each.verdict
+    with pytest.raises(BenchbedError, match="has no method 'nobody'; it has: dimmed"):
+        between(squares, other, ["static=nobody"], [], Margins())
 
 
 def test_failed_cases_are_said_and_the_others_paired(fakes, tmp_path):
