@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from benchbed.executors.generators import Generator
 
 
+ANY_NUMBER = "any"  # of further views a method fuses, as its card says; 0 for one-shot methods
+
+
 @dataclass(frozen=True)
 class RunRequest:
     """What the command line (or a test) asks for; see `benchbed run --help` for the meaning of each."""
@@ -78,7 +81,7 @@ class MethodPlan:
     @property
     def few_shot(self) -> bool:
         """Whether it fuses further views of the source."""
-        return int(self.card.data["references"]) > 0
+        return self.card.data["references"] == ANY_NUMBER
 
     @property
     def privileged(self) -> bool:

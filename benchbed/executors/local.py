@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from benchbed.arithmetic import channels_last, flush_denormals
 from benchbed.errors import BenchbedError, ClipError, StoreError, WeightsMissingError
 from benchbed.executors.generators import Generator, NetworkGenerator, UnusableFramesError
 from benchbed.executors.memory import MemoryMeter
@@ -110,6 +111,7 @@ def execute(
     Raises:
         StoreError: the results cannot be written; what was stored stays.
     """
+    flush_denormals()
     if plan.device.startswith("cuda"):
         # TF32 and autotuned kernels change results from run to run.
         torch.backends.cuda.matmul.allow_tf32 = False
@@ -140,15 +142,15 @@ def execute(
     counted: dict[tuple[str, str], FeatureCounts] = {}
     try:
         with Progress(todo, quiet=quiet) as progress:
-            for section in plan.sections:
-                reader, real = readers[section.dataset.name], features[section.dataset.name]
-                for method in section.methods:
-                    cases = pending[section.name, method.name]
-                    if cases:
-                        # Settings of one protocol are told together.
-                        place = section.name.removesuffix(f"/{section.setting}")
-                        real.counts = counted.setdefault((method.name, place), FeatureCounts())
-                        _run_method(plan, section, method, cases, reader, real, store, summary, progress)
+            # A method is built once and runs through all sections, so that one is held at a time.
+            for method in plan.methods:
+                todo_now = [
+                    (section, pending[section.name, method.name])
+                    for section in plan.sections
+                    if pending.get((section.name, method.name))
+                ]
+                if todo_now:
+                    _run_method(plan, method, todo_now, readers, features, counted, store, summary, progress)
     finally:
         for reader in readers.values():
             reader.close()
@@ -160,69 +162,82 @@ def execute(
 
 def _run_method(
     plan: RunPlan,
-    section: Section,
     method: MethodPlan,
-    cases: list[Case],
-    reader: ClipReader,
-    real: RealFeatures,
+    todo: Sequence[tuple[Section, list[Case]]],
+    readers: Mapping[str, ClipReader],
+    features: Mapping[str, RealFeatures],
+    counted: dict[tuple[str, str], FeatureCounts],
     store: Store,
     summary: ExecutionSummary,
     progress: Progress,
 ) -> None:
-    device = torch.device(plan.device)
-    memory = MemoryMeter(device)
+    """One method through all sections that have cases for it."""
+
+    def refuse(section: Section, cases: list[Case], reason: str, *, failed: bool) -> None:
+        for case in cases:
+            record = unscored_record(
+                section, method.name, case, reason, status="failed" if failed else "skipped"
+            )
+            store.put(section.name, method.name, case.id, record)
+            progress.advance(method.name)
+        summary.failed += len(cases) if failed else 0
+
+    memory = MemoryMeter(torch.device(plan.device))
     try:
         if plan.request.transfer not in method.card.data["transfer"]:
             raise BenchbedError(f"{method.name} has no {plan.request.transfer} transfer")
         generator = open_generator(plan, method)
-        if section.protocol.data.get("unseen", False):
-            require_unseen(method.name, generator.trained_on, section.dataset)
     except StoreError:
         raise
     except Exception as error:  # whatever a plug-in raises is its own row, never the end of the run
         reason = _reason(error)
         # Asked for by name it has failed; among all methods, one without weights is merely not at hand.
-        # Weights that have seen the data set are refused: that is an answer, not a failure.
-        at_hand = not isinstance(error, WeightsMissingError) or plan.request.methods
-        if isinstance(error, SeenError) or not at_hand:
-            for case in cases:
-                record = unscored_record(section, method.name, case, reason, status="skipped")
-                store.put(section.name, method.name, case.id, record)
-                progress.advance(method.name)
-            return
-        log.warning("%s cannot be built: %s", method.name, reason)
-        log.debug("building %s failed", method.name, exc_info=True)
-        for case in cases:
-            store.put(section.name, method.name, case.id, unscored_record(section, method.name, case, reason))
-            progress.advance(method.name)
-        summary.failed += len(cases)
+        failed = bool(plan.request.methods) or not isinstance(error, WeightsMissingError)
+        if failed:
+            log.warning("%s cannot be built: %s", method.name, reason)
+            log.debug("building %s failed", method.name, exc_info=True)
+        for section, cases in todo:
+            refuse(section, cases, reason, failed=failed)
         return
     warm = False
-    for position, case in enumerate(cases):
-        for ahead in cases[position : position + 2]:
-            reader.ask(ahead.driving)
+    for section, cases in todo:
+        reader, real = readers[section.dataset.name], features[section.dataset.name]
+        # Settings of one protocol are told together.
+        place = section.name.removesuffix(f"/{section.setting}")
+        real.counts = counted.setdefault((method.name, place), FeatureCounts())
         try:
-            record = run_case(
-                plan, section, method, generator, case, reader, real, store, memory, warm_up=not warm
-            )
-            warm = True
-            summary.computed += 1
-        except StoreError:
-            raise
-        except Exception as error:
-            reason = _reason(error)
-            if not isinstance(error, UnusableFramesError):
-                log.warning("%s on %s failed: %s", method.name, case.id, reason)
-            log.debug("case %s failed", case.id, exc_info=True)
-            record = unscored_record(section, method.name, case, reason)
-            summary.failed += 1
-        store.put(section.name, method.name, case.id, record)
-        progress.advance(f"{method.name} {section.dataset.name}")
+            if section.protocol.data.get("unseen", False):
+                require_unseen(method.name, generator.trained_on, section.dataset)
+        except SeenError as error:  # that is an answer, not a failure
+            refuse(section, cases, _reason(error), failed=False)
+            continue
+        for position, case in enumerate(cases):
+            for ahead in cases[position : position + 2]:
+                reader.ask(ahead.driving)
+            try:
+                record = run_case(
+                    plan, section, method, generator, case, reader, real, store, memory, warm_up=not warm
+                )
+                warm = True
+                summary.computed += 1
+            except StoreError:
+                raise
+            except Exception as error:
+                reason = _reason(error)
+                if not isinstance(error, UnusableFramesError):
+                    log.warning("%s on %s failed: %s", method.name, case.id, reason)
+                log.debug("case %s failed", case.id, exc_info=True)
+                record = unscored_record(section, method.name, case, reason)
+                summary.failed += 1
+            store.put(section.name, method.name, case.id, record)
+            progress.advance(f"{method.name} {section.dataset.name}")
 
 
 def build_method(method: MethodPlan, device: torch.device) -> Method:
     """The method in eval mode on the device."""
     built = method.card.load()(checkpoint=method.checkpoint, configuration=method.configuration)
+    if device.type == "cpu":
+        channels_last(built)
     return built.to(device).eval()
 
 

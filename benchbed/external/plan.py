@@ -18,11 +18,19 @@ from benchbed.external.matching import Match, match_frames
 from benchbed.external.names import plain
 from benchbed.interfaces.dataset import Dataset
 from benchbed.interfaces.protocol import Case
-from benchbed.plan import MethodPlan, RunPlan, RunRequest, Section, build_plan, metric_variants, plan_cases
+from benchbed.plan import (
+    ANY_NUMBER,
+    MethodPlan,
+    RunPlan,
+    RunRequest,
+    Section,
+    build_plan,
+    metric_variants,
+    plan_cases,
+)
 from benchbed.registry import Card, card, cards, unknown_name
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
-MANY_VIEWS = 1  # as a method's card counts them: more than none means that it fuses them
 
 
 @dataclass(frozen=True)
@@ -139,7 +147,7 @@ def _method(protocol: Card, request: RunRequest, external: External, match: Matc
     described = {
         "title": "frames made elsewhere",
         "transfer": protocol.data["transfer"],
-        "references": MANY_VIEWS if external.few_shot else 0,
+        "references": ANY_NUMBER if external.few_shot else 0,
     }
     decisive = [
         alpha, external.resize, external.first_frame, external.few_shot, external.trained_on,

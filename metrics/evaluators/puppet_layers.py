@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from benchbed.arithmetic import channels_last
+
 NETWORK_SIZE = 64
 """Pixels; the puppet networks are trained at this size."""
 
@@ -34,7 +36,7 @@ def fold(network: nn.Module) -> nn.Module:
     for module in list(network.modules()):
         if isinstance(module, ConvolutionBlock):
             module.fold()
-    return network.eval().requires_grad_(False)
+    return channels_last(network).eval().requires_grad_(False)
 
 
 def to_network_size(frames: Tensor) -> Tensor:

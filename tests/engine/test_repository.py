@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PLUGIN_MAY = {"interfaces", "frames", "errors", "golden", "weights", "training"}
+PLUGIN_MAY = {"arithmetic", "interfaces", "frames", "errors", "golden", "weights", "training"}
 
 
 def _imports(path: Path, package: str) -> set[str]:

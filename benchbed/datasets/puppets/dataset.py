@@ -100,6 +100,7 @@ class DrawnDataset(Generic[Identity]):
         text = f"{world.name}/renderer-{RENDERER_VERSION}/{resolution}"
         self.fingerprint = hashlib.sha256(text.encode()).hexdigest()
         self._world = world
+        self._known: dict[str, ExactKeypoints] = {}
 
     def clips(self, split: str) -> list[Clip]:
         """The standard clips of a split: one per test identity, several per train identity."""
@@ -138,9 +139,12 @@ class DrawnDataset(Generic[Identity]):
         return torch.from_numpy(self.images(clip_id))
 
     def keypoints(self, clip_id: str) -> ExactKeypoints:
-        """The exact key points, without drawing anything."""
-        scene = self._parse(clip_id)
-        return self._figure(scene, self._character(scene)).keypoints(self.resolution[0])
+        """The exact key points, without drawing anything; kept, as every method is compared with them again."""
+        if clip_id not in self._known:
+            scene = self._parse(clip_id)
+            figure = self._figure(scene, self._character(scene))
+            self._known[clip_id] = figure.keypoints(self.resolution[0])
+        return self._known[clip_id]
 
     def truth(self, source: str, driving: str, transfer: str) -> str | None:
         """The source's character doing the driving clip's motion, see the module's text; None across splits.
