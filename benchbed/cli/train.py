@@ -47,6 +47,12 @@ LINE_EVERY_SECONDS = 15.0
     help="Network of the perceptual loss.",
 )
 @click.option(
+    "--start",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Weights to start from where names and shapes are equal.",
+)
+@click.option(
     "--resume/--fresh",
     default=True,
     show_default=True,
@@ -71,6 +77,7 @@ def train(
     devices: int,
     precision: str,
     perceptual: str,
+    start: Path | None,
     resume: bool,
     limit_minutes: float | None,
 ) -> None:
@@ -84,6 +91,8 @@ def train(
     if "training" not in chosen.data:
         known = ", ".join(c.name for c in cards(chosen.kind) if "training" in c.data) or "none"
         raise BenchbedError(f"{chosen.kind} '{chosen.name}' has nothing to train; trainable: {known}")
+    if chosen.kind == "evaluator" and start is not None:
+        raise BenchbedError("evaluators are trained from random weights only; leave out --start")
     if chosen.kind == "evaluator":
         train_evaluator(chosen, dataset_name, resolution, out, seed=seed, minutes=limit_minutes)
         return
@@ -95,9 +104,12 @@ def train(
     import torch
 
     from benchbed.datasets.catalog import open_dataset
+    from benchbed.interfaces.training import TrainingRequest
     from benchbed.training.loop import TrainingRun
     from benchbed.training.loop import train as run_training
+    from benchbed.training.pairs import identities_of
     from benchbed.training.perceptual import perceptual_network
+    from benchbed.training.start import start_from
 
     dataset = open_dataset(dataset_name, resolution=resolution)
     network, label = perceptual_network(perceptual, dataset.name)
@@ -107,7 +119,11 @@ def train(
             err=True,
         )
     torch.manual_seed(seed)
-    task = chosen.load("training")(preset=preset, perceptual=network, resolution=resolution, steps=steps)
+    request = TrainingRequest(preset, network, resolution, steps, len(identities_of(dataset, split)))
+    task = chosen.load("training")(request)
+    started = None if start is None else start_from(task.networks, start)
+    if started is not None:
+        click.echo(f"starting from {started}", err=True)
     side = task.schedule.resolution
     if tuple(dataset.resolution) != (side, side):
         dataset = open_dataset(dataset_name, resolution=side)
@@ -122,6 +138,7 @@ def train(
         limit_minutes=limit_minutes,
         perceptual=label,
         command=command_line(),
+        start=started,
     )
     folder = out or Path("runs") / f"train-{chosen.name}-{dataset.name}"
     result = run_training(

@@ -23,6 +23,7 @@ class TrainingSchedule:
         id_sampling: draw an identity first, then one of its clips (FOMM's `id_sampling`).
         horizontal_flip, time_flip: whether the pair augmentation of the FOMM family draws them.
         jitter: brightness, contrast, saturation, hue ranges of the colour jitter; zeros switch it off.
+        references: further frames of the clip with every pair, as views of the source.
     """
 
     resolution: int
@@ -32,14 +33,42 @@ class TrainingSchedule:
     horizontal_flip: bool = True
     time_flip: bool = True
     jitter: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    references: int = 0
 
 
 @dataclass(frozen=True)
 class FramePair:
-    """One training batch: `source` and `driving`, `[B, 3, H, W]` RGB in [0, 1], two frames of one clip each."""
+    """One training batch: two frames of one clip each.
+
+    Args:
+        source, driving: `[B, 3, H, W]` RGB in [0, 1].
+        references: `[B, R, 3, H, W]`, further frames of the clips where the schedule asks for them.
+        identity: `[B]`, number of the identity among those of the training split, from 0; None where unknown.
+    """
 
     source: Tensor
     driving: Tensor
+    references: Tensor | None = None
+    identity: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """What is to be trained, and with what.
+
+    Args:
+        preset: `tiny`, `paper` or another that the method has.
+        perceptual: frozen network, frames `[B, 3, H, W]` in [0, 1] -> list of feature maps (raw activations, one
+            tensor per tap).
+        resolution, steps: in place of the preset's; None keeps it.
+        identities: how many the training split has.
+    """
+
+    preset: str
+    perceptual: nn.Module
+    resolution: int | None = None
+    steps: int | None = None
+    identities: int = 1
 
 
 class TrainingTask(Protocol):
@@ -83,13 +112,11 @@ class TrainingTask(Protocol):
 class TrainingTaskBuilder(Protocol):
     """The callable a method card's `training` names."""
 
-    def __call__(
-        self, *, preset: str, perceptual: nn.Module, resolution: int | None, steps: int | None
-    ) -> TrainingTask:
-        """Args:
-        preset: `tiny` or `paper`.
-        perceptual: frozen network, frames `[B, 3, H, W]` in [0, 1] -> list of feature maps (raw
-            activations, one tensor per tap).
-        resolution, steps: override the preset's where given.
+    def __call__(self, request: TrainingRequest) -> TrainingTask:
+        """The task with freshly initialised networks.
+
+        Raises:
+            UnknownNameError: no such preset.
+            BenchbedError: the networks cannot work at that resolution.
         """
         ...

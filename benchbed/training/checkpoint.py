@@ -29,7 +29,7 @@ _KEPT = (int, float, bool, str, type(None), list, dict, Tensor)
 
 @dataclass(frozen=True)
 class TrainingIdentity:
-    """What has to be equal for a training to be resumed."""
+    """What has to be equal for a training to be resumed; `start` is None for random initial weights."""
 
     method: str
     dataset: str
@@ -39,11 +39,12 @@ class TrainingIdentity:
     configuration: str
     perceptual: str
     ranks: int
+    start: str | None = None
 
 
 def _settings(identity: dict[str, Any]) -> dict[str, Any]:
     """An identity as one level of names, the schedule's own among them."""
-    rest = {name: value for name, value in identity.items() if name != "schedule"}
+    rest = {name: value for name, value in identity.items() if name != "schedule" and value is not None}
     return {**identity["schedule"], **rest}
 
 
@@ -105,10 +106,10 @@ def load_checkpoint(
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise CheckpointError(f"{path} was written by another version of benchbed; start again with --fresh")
     theirs, ours = _settings(content["identity"]), _settings(asdict(identity))
-    different = [name for name in ours if theirs.get(name) != ours[name]]
+    different = [name for name in {**ours, **theirs} if theirs.get(name) != ours.get(name)]
     if different:
         name = different[0]
-        values = f" ({theirs.get(name)} instead of {ours[name]})"
+        values = f" ({theirs.get(name)} instead of {ours.get(name)})"
         raise CheckpointError(
             f"{path} belongs to a training with another {name}"
             f"{values if len(values) < LONGEST_VALUES else ''}; "

@@ -16,6 +16,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from benchbed import __version__
+from benchbed.arithmetic import flush_denormals
 from benchbed.errors import BenchbedError
 from benchbed.frames import to_float
 from benchbed.interfaces.dataset import Dataset
@@ -26,7 +27,7 @@ from benchbed.training.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
-from benchbed.training.pairs import MEMORY_BUDGET, PairBatches, step_loader
+from benchbed.training.pairs import MEMORY_BUDGET, Batch, PairBatches, step_loader
 from benchbed.training.progress import LossLog, TrainingProgress
 from benchbed.training.samples import sample_grid, save_grid
 from benchbed.weights import write_tensors
@@ -57,6 +58,7 @@ class TrainingRun:
         log_every, sample_every: steps between loss rows and between sample grids.
         limit_minutes: stop after this wall time, save and export.
         perceptual, command: recorded in the weights.
+        start: where the initial weights are from, recorded as well; None for random ones.
     """
 
     method: str
@@ -72,6 +74,7 @@ class TrainingRun:
     limit_minutes: float | None = None
     perceptual: str = ""
     command: str = ""
+    start: str | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,7 @@ def train(
         CheckpointError: `last.ckpt` belongs to a training with other settings.
         ClipError: a training clip cannot be decoded.
     """
+    flush_denormals()
     fabric = _fabric(run)
     _make_folder(out)
     steps = task.schedule.steps
@@ -143,6 +147,7 @@ def train(
         task.export()[1].get("configuration", ""),
         run.perceptual,
         fabric.world_size,
+        run.start,
     )
     task.networks.to(fabric.device).train()
     optimizers = task.optimizers()
@@ -279,9 +284,10 @@ def _step_seed(seed: int, step: int, rank: int) -> int:
     return int(np.random.SeedSequence([seed, step, rank]).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-def _pair(batch: Tensor, device: torch.device) -> FramePair:
-    frames = to_float(batch.to(device, non_blocking=True))
-    return FramePair(frames[0], frames[1])
+def _pair(batch: Batch, device: torch.device) -> FramePair:
+    frames = to_float(batch.frames.to(device, non_blocking=True))
+    references = frames[2:].transpose(0, 1) if len(frames) > 2 else None
+    return FramePair(frames[0], frames[1], references, batch.identity.to(device, non_blocking=True))
 
 
 def _report(
@@ -333,6 +339,7 @@ def _provenance(
         "perceptual": run.perceptual,
         "final_losses": json.dumps({name: round(value, 6) for name, value in losses.items()}),
         "command": run.command,
+        **({} if run.start is None else {"start": run.start}),
         "benchbed": __version__,
         "torch": torch.__version__,
     }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -23,11 +25,19 @@ EPOCH_STREAM = 0x65706F63  # in the place of a rank that nobody has: an epoch's 
 
 @dataclass(frozen=True)
 class Draw:
-    """One pair as drawn, before augmentation: two frame numbers of one clip, `first` <= `second`."""
+    """One pair as drawn, before augmentation: two frame numbers of one clip, `first` <= `second`, and of further views."""
 
     clip: str
     first: int
     second: int
+    references: tuple[int, ...] = ()
+
+
+class Batch(NamedTuple):
+    """Frames uint8 `[2 + R, B, 3, H, W]` (sources, driving frames, further views) and identities int64 `[B]`."""
+
+    frames: Tensor
+    identity: Tensor
 
 
 class FrameStore:
@@ -67,13 +77,14 @@ class FrameStore:
 
 
 class PairBatches(Dataset):
-    """Batch number `step`: uint8 `[2, B, 3, H, W]`, sources then driving frames.
+    """Batch number `step`, see `Batch`.
 
     Every clip (with `id_sampling`: every identity) comes once per epoch, in an order of its own; all that is
     drawn follows from (seed, step, rank), so a resumed training goes on with the pairs it would have had.
 
     Source: FOMM, published training: two frames drawn with replacement and sorted; with probability 0.5
     reversed in time and nothing else, otherwise with probability 0.5 mirrored; the same colour jitter on both.
+    Further views (DiME) are mirrored and jittered as the pair is.
     """
 
     def __init__(
@@ -98,6 +109,8 @@ class PairBatches(Dataset):
         for clip in clips:
             groups.setdefault(clip.identity if schedule.id_sampling else clip.id, []).append(clip.id)
         self._groups = [groups[name] for name in sorted(groups)]
+        self._identities = {clip.id: clip.identity for clip in clips}
+        self._numbers = {name: number for number, name in enumerate(identities_of(dataset, split))}
         self._schedule = schedule
         self._seed, self._rank, self._ranks = seed, rank, ranks
         self.store = FrameStore(dataset, [clip.id for clip in clips], memory_budget)
@@ -110,15 +123,18 @@ class PairBatches(Dataset):
         """The pairs of a step, before augmentation."""
         return self._draw(step, self._generator(step))
 
-    def __getitem__(self, step: int) -> Tensor:
+    def __getitem__(self, step: int) -> Batch:
         generator = self._generator(step)
         draws = self._draw(step, generator)
-        pairs = [self._augment(self._pair(draw), generator) for draw in draws]
-        return torch.stack(pairs, dim=1)
+        return self._batch(draws, [self._augment(self._views(draw), generator) for draw in draws])
 
-    def plain(self, draws: list[Draw]) -> Tensor:
-        """Those pairs without augmentation, uint8 `[2, B, 3, H, W]`."""
-        return torch.stack([self._pair(draw) for draw in draws], dim=1)
+    def plain(self, draws: list[Draw]) -> Batch:
+        """Those pairs without augmentation."""
+        return self._batch(draws, [self._views(draw) for draw in draws])
+
+    def _batch(self, draws: list[Draw], views: list[Tensor]) -> Batch:
+        identities = [self._numbers[self._identities[draw.clip]] for draw in draws]
+        return Batch(torch.stack(views, dim=1), torch.tensor(identities))
 
     def _generator(self, step: int) -> np.random.Generator:
         return np.random.default_rng([self._seed, step, self._rank])
@@ -141,19 +157,36 @@ class PairBatches(Dataset):
             group = self._groups[self._epoch_order(epoch)[place]]
             clip_id = group[generator.integers(len(group))]
             first, second = np.sort(generator.integers(len(self.store[clip_id]), size=2))
-            draws.append(Draw(clip_id, int(first), int(second)))
+            references = self._draw_references(clip_id, int(first), int(second), generator)
+            draws.append(Draw(clip_id, int(first), int(second), references))
         return draws
 
-    def _pair(self, draw: Draw) -> Tensor:
-        return self.store[draw.clip][[draw.first, draw.second]]
+    def _draw_references(
+        self, clip_id: str, first: int, second: int, generator: np.random.Generator
+    ) -> tuple[int, ...]:
+        """Frames that are neither of the pair nor each other, while the clip is long enough."""
+        count = self._schedule.references
+        if not count:
+            return ()
+        length = len(self.store[clip_id])
+        others = [number for number in range(length) if number not in (first, second)] or list(range(length))
+        return tuple(int(one) for one in generator.choice(others, count, replace=count > len(others)))
 
-    def _augment(self, pair: Tensor, generator: np.random.Generator) -> Tensor:
+    def _views(self, draw: Draw) -> Tensor:
+        return self.store[draw.clip][[draw.first, draw.second, *draw.references]]
+
+    def _augment(self, views: Tensor, generator: np.random.Generator) -> Tensor:
         reverse, mirror = generator.random(2) < 0.5
         if reverse and self._schedule.time_flip:
-            pair = pair.flip(0)
+            views = torch.cat((views[:2].flip(0), views[2:]))
         elif mirror and self._schedule.horizontal_flip:
-            pair = pair.flip(-1)
-        return jitter(pair, self._schedule.jitter, generator) if any(self._schedule.jitter) else pair
+            views = views.flip(-1)
+        return jitter(views, self._schedule.jitter, generator) if any(self._schedule.jitter) else views
+
+
+def identities_of(dataset: ClipDataset, split: str) -> Sequence[str]:
+    """The identities of a split, sorted: their places are their numbers in training."""
+    return sorted({clip.identity for clip in dataset.clips(split)})
 
 
 def jitter(

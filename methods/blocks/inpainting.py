@@ -79,25 +79,45 @@ class InpaintingNetwork(nn.Module):
             deformation: `(B, h, w, 2)`, where in the source every output position is sampled.
             occlusion_maps: `(B, 1, h', w')` each, coarsest first; 1 keeps the warped source, 0 is to be inpainted.
         """
-        skips = self.warped_stages(appearance, deformation, occlusion_maps)
-        features = skip = next(skips)
+        return self.decode(
+            self.warped_stages(appearance, deformation, occlusion_maps),
+            warp_aligned(appearance.image, deformation),
+            sized(occlusion_maps[-1], appearance.image.shape[2:]),
+        )
+
+    def decode(self, stages: Iterator[Tensor], warped: Tensor, visible: Tensor) -> Tensor:
+        """The image `(B, C, H, W)` in [0, 1] from warped features.
+
+        Args:
+            stages: features of every resolution, warped and hidden where nothing is to be seen; coarsest first.
+            warped: `(B, C, H, W)`, the image itself, warped.
+            visible: `(B, 1, H, W)`, 1 keeps `warped`, 0 is to be inpainted.
+        """
+        features = skip = next(stages)
         for step, block in enumerate(self.up_blocks):
             if step:
                 features = torch.cat((features, skip), dim=1)
             features = block(self.resblock[2 * step + 1](self.resblock[2 * step](features)))
-            skip = next(skips)
-        visible = sized(occlusion_maps[-1], appearance.image.shape[2:])
+            skip = next(stages)
         # The finest skip was multiplied by this map when it was warped.
         inpainted = torch.sigmoid(self.final(features * (1 - visible) + skip))
-        return inpainted * (1 - visible) + warp_aligned(appearance.image, deformation) * visible
+        return inpainted * (1 - visible) + warped * visible
 
     def warped_stages(
-        self, appearance: Appearance, deformation: Tensor, occlusion_maps: Sequence[Tensor]
+        self,
+        appearance: Appearance,
+        deformation: Tensor | Sequence[Tensor],
+        occlusion_maps: Sequence[Tensor],
     ) -> Iterator[Tensor]:
-        """The source's features at every resolution, warped, what is not visible set to zero; coarsest first."""
+        """The source's features at every resolution, warped, what is not visible set to zero; coarsest first.
+
+        Args:
+            deformation: `(B, h, w, 2)`, one for all resolutions, or one for each, coarsest first.
+        """
         for level, features in enumerate(reversed(appearance.features)):
+            motion = deformation if isinstance(deformation, Tensor) else deformation[level]
             occlusion = occlusion_maps[level if self.multi_mask else 0]
-            yield warp_aligned(features, deformation) * sized(occlusion, features.shape[2:])
+            yield warp_aligned(features, motion) * sized(occlusion, features.shape[2:])
 
     def forward(self, source: Tensor, deformation: Tensor, occlusion_maps: Sequence[Tensor]) -> Tensor:
         return self.paint(self.look(source), deformation, occlusion_maps)

@@ -104,12 +104,18 @@ class WarpingGenerator(nn.Module):
             warped = warp(skip, deformation, align_corners=self.align_corners)
             return blend(warped, previous, occlusion_map)
 
-        features = self.bottleneck(moved(appearance.features[-1], None))
-        for level, block in enumerate(self.up_blocks):
-            if self.skips:
-                features = moved(appearance.features[-1 - level], features)
-            features = block(features)
+        coarsest = moved(appearance.features[-1], None)
         if not self.skips:
-            return torch.sigmoid(self.final(features))
+            return self.render(coarsest)
+        features = self.bottleneck(coarsest)
+        for level, block in enumerate(self.up_blocks):
+            features = block(moved(appearance.features[-1 - level], features))
         image = torch.sigmoid(self.final(moved(appearance.features[0], features)))
         return moved(appearance.image, image)
+
+    def render(self, features: Tensor) -> Tensor:
+        """The image `(B, C, H, W)` in [0, 1] of features already warped, `(B, F, H / 2^D, W / 2^D)`; no skips."""
+        features = self.bottleneck(features)
+        for block in self.up_blocks:
+            features = block(features)
+        return torch.sigmoid(self.final(features))

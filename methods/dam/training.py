@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
+
+from benchbed.interfaces.training import TrainingRequest
 
 from ..training.anchor_pairs import AnchorPairs, AnchorReconstruction
 from ..training.pair_training import PairTraining
@@ -27,17 +29,15 @@ class DamPairs(AnchorPairs):
         return {"root": self.root_weight * root_loss(source, driving)}
 
 
-def build_training(
-    *, preset: str, perceptual: nn.Module, resolution: int | None, steps: int | None
-) -> PairTraining:
+def build_training(request: TrainingRequest) -> PairTraining:
     """DAM under a preset; see `benchbed.interfaces.training.TrainingTaskBuilder`.
 
     Args:
-        preset: `tiny` or `paper` (the VoxCeleb recipe).
+        request: with preset `tiny` or `paper` (the VoxCeleb recipe).
 
     Raises:
         UnknownNameError: no such preset.
         BenchbedError: the networks cannot halve that resolution as often as they need to.
     """
-    chosen = preset_named("dam", preset, presets()).resized(resolution, steps)
-    return PairTraining("dam", chosen.name, DamPairs(chosen), chosen.recipe, perceptual)
+    chosen = preset_named("dam", request.preset, presets()).resized(request.resolution, request.steps)
+    return PairTraining("dam", chosen.name, DamPairs(chosen), chosen.recipe, request.perceptual)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from benchbed.errors import BenchbedError
+from benchbed.interfaces.training import TrainingRequest
 
 from ..blocks.patch_discriminator import MultiScaleDiscriminator
 from ..training.adversary import Adversary
@@ -66,16 +67,17 @@ def _adversary(config: FommConfig, weights: LossWeights) -> Adversary | None:
     )
 
 
-def build_training(
-    *, preset: str, perceptual: nn.Module, resolution: int | None, steps: int | None
-) -> PairTraining:
+def build_training(request: TrainingRequest) -> PairTraining:
     """FOMM under a preset; see `benchbed.interfaces.training.TrainingTaskBuilder`.
 
     Args:
-        preset: `tiny`, `paper` (the VoxCeleb recipe) or an official configuration.
+        request: with preset `tiny`, `paper` (the VoxCeleb recipe) or an official configuration.
 
     Raises:
         UnknownNameError: no such preset.
         BenchbedError: the networks cannot halve that resolution as often as they need to.
     """
-    return fomm_training(preset_named("fomm", preset, presets()).resized(resolution, steps), perceptual)
+    return fomm_training(
+        preset_named("fomm", request.preset, presets()).resized(request.resolution, request.steps),
+        request.perceptual,
+    )

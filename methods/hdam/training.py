@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import Tensor
+
+from benchbed.interfaces.training import TrainingRequest
 
 from ..training.anchor_pairs import AnchorPairs, AnchorReconstruction
 from ..training.pair_training import PairTraining
@@ -37,14 +39,12 @@ class HdamPairs(AnchorPairs):
         }
 
 
-def build_training(
-    *, preset: str, perceptual: nn.Module, resolution: int | None, steps: int | None
-) -> PairTraining:
+def build_training(request: TrainingRequest) -> PairTraining:
     """HDAM under a preset; see `benchbed.interfaces.training.TrainingTaskBuilder`.
 
     Raises:
         UnknownNameError: no such preset.
         BenchbedError: the networks cannot halve that resolution as often as they need to.
     """
-    chosen = preset_named("hdam", preset, presets()).resized(resolution, steps)
-    return PairTraining("hdam", chosen.name, HdamPairs(chosen), chosen.recipe, perceptual)
+    chosen = preset_named("hdam", request.preset, presets()).resized(request.resolution, request.steps)
+    return PairTraining("hdam", chosen.name, HdamPairs(chosen), chosen.recipe, request.perceptual)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchbed.interfaces.training import TrainingRequest
 from benchbed.training.pairs import jitter
 
 from ..training.pair_training import PairTraining, Reconstruction
@@ -129,17 +130,15 @@ def start_with_source(generator: MaskedGenerator) -> None:
         last.weight[colour, first + colour, centre, centre] = COPY_GAIN
 
 
-def build_training(
-    *, preset: str, perceptual: nn.Module, resolution: int | None, steps: int | None
-) -> PairTraining:
+def build_training(request: TrainingRequest) -> PairTraining:
     """IAPM under a preset; see `benchbed.interfaces.training.TrainingTaskBuilder`.
 
     Args:
-        preset: `tiny`.
+        request: with preset `tiny`.
 
     Raises:
         UnknownNameError: no such preset.
         BenchbedError: the networks cannot halve that resolution as often as they need to.
     """
-    chosen = preset_named("iapm", preset, PRESETS).resized(resolution, steps)
-    return PairTraining("iapm", chosen.name, IapmPairs(chosen), chosen.recipe, perceptual)
+    chosen = preset_named("iapm", request.preset, PRESETS).resized(request.resolution, request.steps)
+    return PairTraining("iapm", chosen.name, IapmPairs(chosen), chosen.recipe, request.perceptual)

@@ -11,6 +11,7 @@ import torch.nn.functional as functional
 from torch import Tensor, nn
 
 from benchbed.errors import BenchbedError
+from benchbed.interfaces.training import TrainingRequest
 
 from ..training.pair_training import PairTraining, Reconstruction
 from .animator import LatentAnimator
@@ -93,17 +94,15 @@ def _shrunk(frames: Tensor, level: Level) -> Tensor:
     return functional.avg_pool2d(frames, frames.shape[2] // level.flow.shape[2])
 
 
-def build_training(
-    *, preset: str, perceptual: nn.Module, resolution: int | None, steps: int | None
-) -> PairTraining:
+def build_training(request: TrainingRequest) -> PairTraining:
     """LIA under a preset; see `benchbed.interfaces.training.TrainingTaskBuilder`.
 
     Args:
-        preset: `tiny`.
+        request: with preset `tiny`.
 
     Raises:
         UnknownNameError: no such preset.
         BenchbedError: no network of that resolution exists.
     """
-    chosen = preset_named(preset).resized(resolution, steps)
-    return PairTraining("lia", chosen.name, LiaPairs(chosen), chosen.recipe, perceptual)
+    chosen = preset_named(request.preset).resized(request.resolution, request.steps)
+    return PairTraining("lia", chosen.name, LiaPairs(chosen), chosen.recipe, request.perceptual)

@@ -8,6 +8,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from benchbed.interfaces.training import TrainingRequest
+
 from ..blocks.convolution import ResidualBlock
 from ..training.pair_training import PairTraining, Reconstruction
 from ..training.presets import preset_named
@@ -94,17 +96,15 @@ def start_with_warped_source(generator: MotionTransferGenerator, block_expansion
         last.weight[colour, block_expansion + colour] = COPY_GAIN
 
 
-def build_training(
-    *, preset: str, perceptual: nn.Module, resolution: int | None, steps: int | None
-) -> PairTraining:
+def build_training(request: TrainingRequest) -> PairTraining:
     """Monkey-Net under a preset; see `benchbed.interfaces.training.TrainingTaskBuilder`.
 
     Args:
-        preset: `tiny`.
+        request: with preset `tiny`.
 
     Raises:
         UnknownNameError: no such preset.
         BenchbedError: the networks cannot halve that resolution as often as they need to.
     """
-    chosen = preset_named("monkeynet", preset, PRESETS).resized(resolution, steps)
-    return PairTraining("monkeynet", chosen.name, MonkeyNetPairs(chosen), chosen.recipe, perceptual)
+    chosen = preset_named("monkeynet", request.preset, PRESETS).resized(request.resolution, request.steps)
+    return PairTraining("monkeynet", chosen.name, MonkeyNetPairs(chosen), chosen.recipe, request.perceptual)

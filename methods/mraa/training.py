@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from benchbed.interfaces.training import TrainingRequest
+
 from ..blocks.background import BackgroundPredictor
 from ..blocks.motion import Keypoints
 from ..training.copying import start_still
@@ -107,17 +109,15 @@ class RegionPairs:
         return [block for name, block in blocks if name != "pixelwise_flow_predictor"]
 
 
-def build_training(
-    *, preset: str, perceptual: nn.Module, resolution: int | None, steps: int | None
-) -> PairTraining:
+def build_training(request: TrainingRequest) -> PairTraining:
     """MRAA under a preset; see `benchbed.interfaces.training.TrainingTaskBuilder`.
 
     Args:
-        preset: `tiny`, or `paper` (the VoxCeleb recipe, also called `vox256`).
+        request: with preset `tiny`, or `paper` (the VoxCeleb recipe, also called `vox256`).
 
     Raises:
         UnknownNameError: no such preset.
         BenchbedError: the networks cannot halve that resolution as often as they need to.
     """
-    chosen = preset_named("mraa", preset, presets()).resized(resolution, steps)
-    return PairTraining("mraa", chosen.name, RegionPairs(chosen), chosen.recipe, perceptual)
+    chosen = preset_named("mraa", request.preset, presets()).resized(request.resolution, request.steps)
+    return PairTraining("mraa", chosen.name, RegionPairs(chosen), chosen.recipe, request.perceptual)

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from benchbed.errors import BenchbedError
+from benchbed.interfaces.training import TrainingRequest
 
 from ..training.first_order_pairs import FirstOrderPairs, FirstOrderReconstruction
 from ..training.pair_training import PairTraining
@@ -73,18 +74,16 @@ def _sized(preset: MtiaPreset, resolution: int | None) -> MtiaPreset:
     return replace(preset, published=words)
 
 
-def build_training(
-    *, preset: str, perceptual: nn.Module, resolution: int | None, steps: int | None
-) -> PairTraining:
+def build_training(request: TrainingRequest) -> PairTraining:
     """MTIA under a preset; see `benchbed.interfaces.training.TrainingTaskBuilder`.
 
     Args:
-        preset: `tiny` or `paper` (the VoxCeleb recipe).
+        request: with preset `tiny` or `paper` (the VoxCeleb recipe).
 
     Raises:
         UnknownNameError: no such preset.
         BenchbedError: the networks need another resolution.
     """
-    chosen = preset_named("mtia", preset, presets()).resized(resolution, steps)
-    sized = _sized(chosen, resolution)
-    return PairTraining("mtia", sized.name, MtiaPairs(sized), sized.recipe, perceptual)
+    chosen = preset_named("mtia", request.preset, presets()).resized(request.resolution, request.steps)
+    sized = _sized(chosen, request.resolution)
+    return PairTraining("mtia", sized.name, MtiaPairs(sized), sized.recipe, request.perceptual)

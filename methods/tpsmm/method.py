@@ -4,28 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from torch import Tensor, nn
+from torch import nn
 
 from ..blocks.building import build_released
-from ..blocks.keypoint_set_animation import KeypointSetAnimation, keypoint_set_networks
-from ..blocks.keypoint_set_config import POINTS_PER_SET, KeypointSetConfig
-from ..blocks.motion import Keypoints
-from ..blocks.thin_plate import ThinPlateSpline, fit_spline
+from ..blocks.keypoint_set_animation import keypoint_set_networks
+from ..blocks.keypoint_set_config import KeypointSetConfig
+from ..blocks.spline_animation import SplineAnimation
 from .checkpoint import RELEASES
 from .config import tpsmm_config
 
 
-def splines(source: Keypoints, driving: Keypoints) -> ThinPlateSpline:
-    """The splines, `(B, K)` of them, that take each set of driving key points to that of the source.
-
-    Source: TPSMM, section 3.1.
-    """
-    return fit_spline(
-        driving.value.unflatten(1, (-1, POINTS_PER_SET)), source.value.unflatten(1, (-1, POINTS_PER_SET))
-    )
-
-
-class Tpsmm(KeypointSetAnimation):
+class Tpsmm(SplineAnimation):
     """Thin-Plate Spline Motion Model (Zhao and Zhang, CVPR 2022).
 
     Args:
@@ -50,10 +39,6 @@ class Tpsmm(KeypointSetAnimation):
             configuration=configuration,
             trained_on=trained_on,
         )
-
-    def set_motions(self, source: Keypoints, driving: Keypoints, size: tuple[int, int]) -> Tensor:
-        """Where every pixel comes from under each spline, `(B, K, *size, 2)`."""
-        return splines(source, driving).grid(*size)
 
 
 def build(*, checkpoint: Path | None, configuration: str | None) -> Tpsmm:

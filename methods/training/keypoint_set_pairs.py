@@ -79,12 +79,28 @@ class KeypointSetPreset(Preset):
 
 @dataclass(frozen=True)
 class SetReconstruction(Reconstruction):
-    """A reconstruction and what its losses look at; `background` `(B, 3, 3)` where it was predicted."""
+    """A reconstruction and what its losses look at.
+
+    Args:
+        background: `(B, 3, 3)` where it was predicted.
+        flows: `(B, h, w, 2)` each, the motion at every resolution, coarsest first; None where that of `motion` serves
+            them all.
+    """
 
     appearance: Appearance | None = None
     motion: MultiOcclusionMotion | None = None
     driving: Keypoints | None = None
     background: Tensor | None = None
+    flows: tuple[Tensor, ...] | None = None
+
+
+@dataclass(frozen=True)
+class MovedSets:
+    """Dense motion from driving frames to sources, and what it was made from."""
+
+    motion: MultiOcclusionMotion
+    driving: Keypoints
+    background: Tensor | None
 
 
 class KeypointSetPairs:
@@ -137,21 +153,26 @@ class KeypointSetPairs:
 
     def reconstruct(self, source: Tensor, driving: Tensor) -> SetReconstruction:
         """Sources in the pose of the driving frames."""
-        method = self.method
-        of_source, of_driving = self.detect(source), self.detect(driving)
-        background = self.background(source, driving)
-        downsampled = method.dense_motion_network.downsample(source)
-        motion = method.move(downsampled, of_source, of_driving, background, self.kept(source))
-        appearance = method.inpainting_network.look(source)
+        moved = self.moved(source, driving)
+        motion, network = moved.motion, self.method.inpainting_network
+        appearance = network.look(source)
         return SetReconstruction(
-            method.inpainting_network.paint(appearance, motion.deformation, motion.occlusion_maps),
+            network.paint(appearance, motion.deformation, motion.occlusion_maps),
             warp_aligned(source, motion.deformation),
-            of_driving.value,
+            moved.driving.value,
             appearance=appearance,
             motion=motion,
-            driving=of_driving,
-            background=background,
+            driving=moved.driving,
+            background=moved.background,
         )
+
+    def moved(self, source: Tensor, driving: Tensor) -> MovedSets:
+        """The motion that takes sources to the pose of the driving frames, candidates dropped as in training."""
+        of_source, of_driving = self.detect(source), self.detect(driving)
+        background = self.background(source, driving)
+        downsampled = self.method.dense_motion_network.downsample(source)
+        motion = self.method.move(downsampled, of_source, of_driving, background, self.kept(source))
+        return MovedSets(motion, of_driving, background)
 
     def losses(self, source: Tensor, driving: Tensor, made: SetReconstruction) -> dict[str, Tensor]:
         """Equivariance of the driving frames' key points, warped features, the background there and back."""
@@ -168,7 +189,7 @@ class KeypointSetPairs:
                 self.method.inpainting_network,
                 made.appearance,
                 wanted,
-                made.motion.deformation,
+                made.motion.deformation if made.flows is None else made.flows,
                 made.motion.occlusion_maps,
             )
         if preset.coarse_weight and made.deformed is not None:

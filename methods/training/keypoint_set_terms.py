@@ -21,12 +21,12 @@ def warp_loss(
     network: InpaintingNetwork,
     source: Appearance,
     driving: Appearance,
-    deformation: Tensor,
+    deformation: Tensor | Sequence[Tensor],
     occlusion_maps: Sequence[Tensor],
 ) -> Tensor:
     """Sum over resolutions of the mean |driving features - warped source features|, where both are visible.
 
-    The gradient reaches the deformation alone.
+    The gradient reaches the deformation alone; see `InpaintingNetwork.warped_stages` for its shape.
 
     Source: TPSMM, section 3.6.
     """

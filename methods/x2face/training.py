@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
+from benchbed.interfaces.training import TrainingRequest
+
 from ..blocks.grids import sample
 from ..training.pair_training import PairTraining, Reconstruction
 from ..training.presets import preset_named
@@ -140,19 +142,17 @@ def start_moving_nothing(network: EmbeddingNetwork | DrivingNetwork) -> None:
     nn.init.zeros_(last.weight)
 
 
-def build_training(
-    *, preset: str, perceptual: nn.Module, resolution: int | None, steps: int | None
-) -> PairTraining:
+def build_training(request: TrainingRequest) -> PairTraining:
     """X2Face under a preset; see `benchbed.interfaces.training.TrainingTaskBuilder`.
 
     Args:
-        preset: `tiny`.
+        request: with preset `tiny`.
 
     Raises:
         UnknownNameError: no such preset.
         BenchbedError: the networks cannot halve that resolution as often as they need to.
     """
-    chosen = preset_named("x2face", preset, PRESETS).resized(resolution, steps)
+    chosen = preset_named("x2face", request.preset, PRESETS).resized(request.resolution, request.steps)
     recipe = chosen.recipe
     model = X2FacePairs(
         x2face_config(chosen.published),
@@ -161,4 +161,4 @@ def build_training(
         coarse=chosen.coarse,
         still=recipe.additions.copier,
     )
-    return PairTraining("x2face", chosen.name, model, recipe, perceptual)
+    return PairTraining("x2face", chosen.name, model, recipe, request.perceptual)

@@ -20,6 +20,8 @@ from benchbed.training.loop import TrainingRun, train
 from benchbed.training.pairs import PairBatches, jitter
 from benchbed.training.perceptual import Vgg19Features
 from benchbed.training.samples import sample_grid
+from benchbed.training.start import start_from
+from benchbed.weights import load_tensors, sha256_of, write_tensors
 
 SIDE = 8
 
@@ -141,6 +143,39 @@ def test_resuming_with_other_settings_is_refused(tmp_path: Path) -> None:
     assert result.step == 6
 
 
+def test_a_training_starts_from_what_fits_of_a_file_and_says_from_what(tmp_path: Path) -> None:
+    given = {
+        "generator.0.bias": torch.full((4,), 2.0),
+        "generator.3.bias": torch.zeros(5),
+        "critic.other": torch.zeros(1),
+    }
+    path = tmp_path / "start.safetensors"
+    write_tensors(path, given, {"method": "base"})
+    task = TinyTask()
+    before = {name: value.clone() for name, value in state(task).items()}
+    label = start_from(task.networks, path)
+    assert label == f"base sha256 {sha256_of(path)}, 1 of {len(before)} tensors"
+    changed = [name for name, value in state(task).items() if not torch.equal(value, before[name])]
+    assert changed == ["generator.0.bias"]
+    assert task.networks["generator"][0].bias.tolist() == [2.0] * 4
+    train(task, TinyDataset(), run(start=label), out=tmp_path / "out")
+    metadata = load_tensors(tmp_path / "out" / "tiny.safetensors").metadata
+    assert metadata["start"] == label and str(tmp_path) not in metadata["start"]
+    with pytest.raises(CheckpointError, match="another start"):
+        train(TinyTask(), TinyDataset(), run(), out=tmp_path / "out")
+
+
+def test_a_file_that_shares_no_tensor_is_no_start(tmp_path: Path) -> None:
+    write_tensors(tmp_path / "other.safetensors", {"layer.weight": torch.zeros(2)}, {})
+    with pytest.raises(BenchbedError, match="no tensor of a name and shape that is to be trained"):
+        start_from(TinyTask().networks, tmp_path / "other.safetensors")
+
+
+def test_a_random_start_is_not_recorded(tmp_path: Path) -> None:
+    train(TinyTask(), TinyDataset(), run(), out=tmp_path)
+    assert "start" not in load_tensors(tmp_path / "tiny.safetensors").metadata
+
+
 def test_damaged_checkpoint_gets_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "last.ckpt").write_bytes(b"not a checkpoint")
     with pytest.raises(CheckpointError, match="--fresh"):
@@ -216,9 +251,9 @@ def test_a_batch_depends_on_seed_and_step_alone() -> None:
     forward, backward = batches(), batches()
     ahead = [forward[step] for step in range(4)]
     behind = [backward[step] for step in reversed(range(4))][::-1]
-    assert all(torch.equal(a, b) for a, b in zip(ahead, behind, strict=True))
+    assert all(torch.equal(a.frames, b.frames) for a, b in zip(ahead, behind, strict=True))
     other = PairBatches(TinyDataset(), TrainingSchedule(SIDE, 3, 400), split="train", seed=6)
-    assert not torch.equal(other[0], ahead[0])
+    assert not torch.equal(other[0].frames, ahead[0].frames)
 
 
 def test_every_clip_comes_once_per_epoch_and_pairs_are_sorted() -> None:
@@ -237,7 +272,7 @@ def test_id_sampling_draws_every_identity_equally_often() -> None:
 def test_pairs_are_reversed_or_mirrored_or_left_and_never_both() -> None:
     sampler, seen = batches(), Counter()
     for step in range(100):
-        for draw, pair in zip(sampler.draws(step), sampler[step].unbind(1), strict=True):
+        for draw, pair in zip(sampler.draws(step), sampler[step].frames.unbind(1), strict=True):
             clip = TinyDataset().frames(draw.clip)
             plain = clip[[draw.first, draw.second]]
             if draw.first == draw.second:
@@ -261,10 +296,39 @@ def test_pairs_are_reversed_or_mirrored_or_left_and_never_both() -> None:
 def test_a_flip_that_is_switched_off_never_happens(field: str) -> None:
     sampler = batches(**{field: False})
     for step in range(30):
-        for draw, pair in zip(sampler.draws(step), sampler[step].unbind(1), strict=True):
+        for draw, pair in zip(sampler.draws(step), sampler[step].frames.unbind(1), strict=True):
             plain = TinyDataset().frames(draw.clip)[[draw.first, draw.second]]
             changed = plain.flip(0) if field == "time_flip" else plain.flip(-1)
             assert draw.first == draw.second or not torch.equal(pair, changed)
+
+
+def test_further_views_are_other_frames_of_the_same_clip_and_mirrored_as_the_pair_is() -> None:
+    sampler, mirrored = batches(references=2), 0
+    for step in range(20):
+        for draw, views in zip(sampler.draws(step), sampler[step].frames.unbind(1), strict=True):
+            clip = TinyDataset().frames(draw.clip)
+            assert len({*draw.references} - {draw.first, draw.second}) == 2
+            plain = clip[list(draw.references)]
+            as_pair = torch.equal(views[2:], plain)
+            mirrored += not as_pair
+            assert as_pair or (torch.equal(views[2:], plain.flip(-1)))
+            assert as_pair or torch.equal(views[:2], clip[[draw.first, draw.second]].flip(-1))
+    assert mirrored
+
+
+def test_a_clip_shorter_than_the_views_wanted_repeats_them() -> None:
+    (draw, *_) = batches(references=6).draws(0)
+    assert len(draw.references) == 6 and not {*draw.references} & {draw.first, draw.second}
+
+
+def test_a_batch_tells_the_identities_and_leaves_the_pairs_as_they_are_without_further_views() -> None:
+    plain, with_views = batches(), batches(references=1)
+    for step in range(5):
+        batch = plain[step]
+        assert batch.frames.shape == (2, 3, 3, SIDE, SIDE)
+        assert with_views[step].frames.shape == (3, 3, 3, SIDE, SIDE)
+        expected = [int(draw.clip[1:]) % 3 for draw in plain.draws(step)]
+        assert batch.identity.tolist() == expected
 
 
 def test_jitter_changes_both_frames_alike() -> None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from benchbed.errors import BenchbedError, CheckpointError, UnknownNameError, WeightsMissingError
 from benchbed.interfaces.method import Method
-from benchbed.interfaces.training import FramePair
+from benchbed.interfaces.training import FramePair, TrainingRequest
 from benchbed.methods.blocks.anchors import carried_distances, split_anchors
 from benchbed.methods.blocks.motion import Keypoints
 from benchbed.methods.dam.checkpoint import inference_networks
@@ -326,7 +326,7 @@ def test_the_share_of_the_augmented_frame_weighs_its_perceptual_loss_alone():
 
     def terms(share: float) -> dict[str, Tensor]:
         torch.manual_seed(0)
-        task = build_training(preset="tiny", perceptual=Pixels(), resolution=None, steps=40)
+        task = build_training(TrainingRequest("tiny", Pixels(), None, 40))
         task.recipe = replace(task.recipe, additions=replace(task.recipe.additions, augmented_share=share))
         torch.manual_seed(1)
         return task.step(FramePair(source, driving), task.optimizers(), lambda loss: loss.backward())
@@ -338,7 +338,7 @@ def test_the_share_of_the_augmented_frame_weighs_its_perceptual_loss_alone():
 
 
 def test_the_gradient_of_the_detector_is_no_longer_than_one():
-    task = build_training(preset="tiny", perceptual=Pixels(), resolution=None, steps=40)
+    task = build_training(TrainingRequest("tiny", Pixels(), None, 40))
     optimizers = task.optimizers()
     norms: dict[str, float] = {}
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from benchbed.errors import BenchbedError
-from benchbed.interfaces.training import FramePair
+from benchbed.interfaces.training import FramePair, TrainingRequest
 from benchbed.methods.fomm.training import build_training
 from benchbed.methods.training.copying import start_as_copier
 
@@ -28,7 +28,7 @@ def patches(seed: int) -> Tensor:
 
 def tiny(steps: int = 100):
     torch.manual_seed(0)
-    return build_training(preset="tiny", perceptual=Blur(), resolution=None, steps=steps)
+    return build_training(TrainingRequest("tiny", Blur(), None, steps))
 
 
 def test_a_generator_that_starts_as_a_copier_returns_its_source_when_nothing_moves():

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from benchbed.errors import BenchbedError, CheckpointError, UnknownNameError, WeightsMissingError
 from benchbed.interfaces.method import Method
+from benchbed.interfaces.training import TrainingRequest
 from benchbed.methods.blocks.hourglass import SkiplessHourglass
 from benchbed.methods.iapm import perturbation
 from benchbed.methods.iapm.checkpoint import inference_networks
@@ -230,7 +231,7 @@ class Identity(nn.Module):
 
 def test_only_the_guess_teaches_masks():
     torch.manual_seed(0)
-    task = build_training(preset="tiny", perceptual=Identity(), resolution=None, steps=40)
+    task = build_training(TrainingRequest("tiny", Identity(), None, 40))
     task.networks.train()
     masks = task.networks["mask_generator"]
     source, driving = frames(2), frames(2, seed=1)
@@ -256,7 +257,7 @@ def test_only_the_guess_teaches_masks():
 
 def test_training_starts_from_the_source():
     torch.manual_seed(0)
-    task = build_training(preset="tiny", perceptual=Identity(), resolution=None, steps=40)
+    task = build_training(TrainingRequest("tiny", Identity(), None, 40))
     source = 0.4 + 0.2 * frames(2)
     # 2e-3: the sigmoid bends even colours near grey a little
     assert torch.allclose(task.model.reconstruct(source, frames(2, seed=1)).prediction, source, atol=2e-3)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from benchbed.errors import BenchbedError, CheckpointError, UnknownNameError, WeightsMissingError
 from benchbed.interfaces.method import Method
-from benchbed.interfaces.training import FramePair
+from benchbed.interfaces.training import FramePair, TrainingRequest
 from benchbed.methods.blocks.style_convolution import Blur, ModulatedConv, Upsample, fir_kernel
 from benchbed.methods.lia.checkpoint import inference_networks
 from benchbed.methods.lia.config import lia_config
@@ -236,7 +236,7 @@ def patches(seed: int, size: int = 32) -> Tensor:
 
 def tiny(size: int = 32) -> PairTraining:
     torch.manual_seed(0)
-    return build_training(preset="tiny", perceptual=Blur(), resolution=size, steps=10)
+    return build_training(TrainingRequest("tiny", Blur(), size, 10))
 
 
 def test_a_network_that_starts_as_a_copier_returns_its_source_whatever_the_driving_frame():

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from benchbed.errors import BenchbedError, CheckpointError, UnknownNameError, WeightsMissingError
 from benchbed.interfaces.method import Method
+from benchbed.interfaces.training import TrainingRequest
 from benchbed.methods.blocks.grids import coordinate_grid
 from benchbed.methods.monkeynet.checkpoint import inference_networks
 from benchbed.methods.monkeynet.config import EmbeddingConfig, monkeynet_config
@@ -294,7 +295,7 @@ class Identity(nn.Module):
 
 def test_training_starts_from_the_warped_source_and_compares_both_images_with_the_driving_frame():
     torch.manual_seed(0)
-    task = build_training(preset="tiny", perceptual=Identity(), resolution=None, steps=40)
+    task = build_training(TrainingRequest("tiny", Identity(), None, 40))
     source, driving = 0.4 + 0.2 * frames(2, size=64), 0.4 + 0.2 * frames(2, size=64, seed=1)
     made = task.model.reconstruct(source, driving)
     # colours near grey; the sigmoid bends the others, and zeros come in at the border

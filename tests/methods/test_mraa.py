@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from benchbed.errors import BenchbedError, CheckpointError, UnknownNameError, WeightsMissingError
 from benchbed.interfaces.method import Method
+from benchbed.interfaces.training import TrainingRequest
 from benchbed.methods.blocks.background import ENTRIES, BackgroundPredictor, background_motion
 from benchbed.methods.blocks.disentanglement import DisentanglementNetwork
 from benchbed.methods.blocks.gaussians import second_moments
@@ -353,5 +354,5 @@ def test_a_background_that_is_predicted_learns():
 
 
 def test_steps_and_resolution_can_be_overridden():
-    task = build_training(preset="tiny", perceptual=Taps(), resolution=32, steps=7)
+    task = build_training(TrainingRequest("tiny", Taps(), 32, 7))
     assert (task.schedule.resolution, task.schedule.steps) == (32, 7)

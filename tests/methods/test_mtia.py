@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from benchbed.errors import BenchbedError, CheckpointError, UnknownNameError, WeightsMissingError
 from benchbed.interfaces.method import Method
+from benchbed.interfaces.training import TrainingRequest
 from benchbed.methods.mtia.checkpoint import inference_networks
 from benchbed.methods.mtia.config import StageConfig, TransformerConfig, mtia_config
 from benchbed.methods.mtia.hrnet import HighResolutionNetwork
@@ -341,7 +342,7 @@ def test_another_resolution_gives_the_transformer_as_many_patches():
         def forward(self, images: Tensor) -> list[Tensor]:
             return [images]
 
-    task = build_training(preset="tiny", perceptual=Pixels(), resolution=128, steps=7)
+    task = build_training(TrainingRequest("tiny", Pixels(), 128, 7))
     assert (task.schedule.resolution, task.schedule.steps) == (128, 7)
     own = task.model.configuration["MODEL"]
     assert own["IMAGE_SIZE"] == [128, 128]

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from benchbed.errors import BenchbedError, UnknownNameError
-from benchbed.interfaces.training import FramePair
+from benchbed.interfaces.training import FramePair, TrainingRequest
 from benchbed.registry import card, cards
 
 MEGABYTES = 2.0
@@ -22,6 +22,8 @@ UNREACHED: dict[str, tuple[str, ...]] = {
     ),
     # noise that is never added and an image head that is never read
     "lia": ("noise.weight", "to_rgb1.bias", "to_rgb1.conv.0.weight", "to_rgb1.conv.1.bias"),
+    # the paper computes an identity code and uses it nowhere
+    "mofd": tuple(f"identity_head.{layer}.{kind}" for layer in (0, 2, 4) for kind in ("weight", "bias")),
     # a constant that published files count among the parameters
     "mtia": ("transformer.pos_embedding",),
 }
@@ -36,9 +38,7 @@ class Taps(nn.Module):
 
 def tiny(name: str, steps: int = 40):
     torch.manual_seed(6)
-    return card("method", name).load("training")(
-        preset="tiny", perceptual=Taps(), resolution=None, steps=steps
-    )
+    return card("method", name).load("training")(TrainingRequest("tiny", Taps(), steps=steps))
 
 
 def smooth_pair(count: int, size: int) -> FramePair:
@@ -105,6 +105,6 @@ def test_one_step_gives_every_parameter_a_gradient(name):
 def test_an_unknown_preset_and_a_resolution_that_cannot_be_halved_are_refused(name):
     build_training = card("method", name).load("training")
     with pytest.raises(UnknownNameError, match=f"unknown preset 'huge' for {name}; known: tiny"):
-        build_training(preset="huge", perceptual=Taps(), resolution=None, steps=1)
+        build_training(TrainingRequest("huge", Taps(), None, 1))
     with pytest.raises(BenchbedError, match=rf"{name}.* multiple"):
-        build_training(preset="tiny", perceptual=Taps(), resolution=41, steps=1)
+        build_training(TrainingRequest("tiny", Taps(), 41, 1))

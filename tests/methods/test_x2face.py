@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from benchbed.errors import BenchbedError, CheckpointError, UnknownNameError, WeightsMissingError
 from benchbed.interfaces.method import Method
-from benchbed.interfaces.training import FramePair
+from benchbed.interfaces.training import FramePair, TrainingRequest
 from benchbed.methods.blocks.grids import coordinate_grid, sample
 from benchbed.methods.x2face.checkpoint import inference_networks
 from benchbed.methods.x2face.config import x2face_config
@@ -239,7 +239,7 @@ class Identity(nn.Module):
 
 def test_training_starts_from_the_source_and_never_learns_confidences_of_a_single_view():
     torch.manual_seed(0)
-    task = build_training(preset="tiny", perceptual=Identity(), resolution=None, steps=40)
+    task = build_training(TrainingRequest("tiny", Identity(), None, 40))
     pair = FramePair(frames(2, size=64), frames(2, size=64, seed=1))
     made = task.model.reconstruct(pair.source, pair.driving)
     # 1e-5: positions of pixels are rounded

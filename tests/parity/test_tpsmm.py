@@ -14,10 +14,11 @@ from benchbed.methods.blocks.antialias import ImagePyramid
 from benchbed.methods.blocks.equivariance import equivariance_value_loss
 from benchbed.methods.blocks.keypoint_set_animation import keypoint_set_networks
 from benchbed.methods.blocks.multi_occlusion_motion import dropout_softmax
+from benchbed.methods.blocks.spline_animation import splines
 from benchbed.methods.blocks.thin_plate import ThinPlateSpline
 from benchbed.methods.blocks.transforms import control_grid
 from benchbed.methods.tpsmm.config import tpsmm_config
-from benchbed.methods.tpsmm.method import Tpsmm, splines
+from benchbed.methods.tpsmm.method import Tpsmm
 from benchbed.methods.training.keypoint_set_terms import (
     background_loss,
     masked_stages,
