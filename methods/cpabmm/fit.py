@@ -12,7 +12,13 @@ LEARNING_RATE = 1e-2
 
 
 def fit_transformations(
-    driving: Tensor, source: Tensor, basis: Tensor, *, iterations: int, joint: bool = False
+    driving: Tensor,
+    source: Tensor,
+    basis: Tensor,
+    *,
+    iterations: int,
+    joint: bool = False,
+    rate: float = LEARNING_RATE,
 ) -> Tensor:
     """Parameters `(B, G, d)` of the transformations that take driving points to source points.
 
@@ -20,6 +26,7 @@ def fit_transformations(
         driving, source: `(B, G, N, 2)`, (x, y) in [-1, 1]; treated as constants.
         basis: `(24 * side^2, d)`, of the dtype to fit in.
         iterations: steps of Adam.
+        rate: its learning rate, which bounds the change of a parameter per step whatever the gradient.
         joint: minimise one norm over the whole batch, which couples its items, as published for training; otherwise
             one norm per item, which is what a batch of one gives.
 
@@ -32,7 +39,7 @@ def fit_transformations(
         basis = basis.clone() if basis.is_inference() else basis
         shape = (*driving.shape[:2], basis.shape[1])
         theta = torch.full(shape, START, dtype=basis.dtype, device=basis.device, requires_grad=True)
-        adam = torch.optim.Adam([theta], lr=LEARNING_RATE)
+        adam = torch.optim.Adam([theta], lr=rate)
         for _ in range(iterations):
             residual = (2 * drift(theta, basis, start) - 1 - wanted).flatten(1)
             norms = torch.linalg.vector_norm(residual.flatten() if joint else residual, dim=-1)

@@ -61,6 +61,7 @@ class Cpabmm(KeypointSetAnimation):
         self.joint_fit = joint_fit
         self.conventions |= {
             "fit_iterations": f"{config.partial_iterations} and {config.global_iterations}",
+            "fit_rate": str(config.fit_rate),
             "fit_norm": "joint" if joint_fit else "per frame",
         }
 
@@ -92,6 +93,7 @@ class Cpabmm(KeypointSetAnimation):
                 basis,
                 iterations=iterations,
                 joint=self.joint_fit,
+                rate=self.fits.fit_rate,
             )
             motions.append(moved_points(theta, basis, pixels).unflatten(2, size))
         return torch.cat(motions, dim=1)

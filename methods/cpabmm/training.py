@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from benchbed.interfaces.training import TrainingRequest
 
 from ..blocks.keypoint_set_animation import BACKGROUND
 from ..blocks.keypoint_set_config import POINTS_PER_SET
@@ -57,17 +59,15 @@ class FittedPairs(KeypointSetPairs):
         return super().reconstruct(source, driving)
 
 
-def build_training(
-    *, preset: str, perceptual: nn.Module, resolution: int | None, steps: int | None
-) -> KeypointSetTraining:
+def build_training(request: TrainingRequest) -> KeypointSetTraining:
     """CPABMM under a preset; see `benchbed.interfaces.training.TrainingTaskBuilder`.
 
     Args:
-        preset: `tiny`.
+        request: with preset `tiny`.
 
     Raises:
         UnknownNameError: no such preset.
         BenchbedError: the networks cannot halve that resolution as often as they need to.
     """
-    chosen = preset_named("cpabmm", preset, presets()).resized(resolution, steps)
-    return KeypointSetTraining(FittedPairs(chosen), perceptual)
+    chosen = preset_named("cpabmm", request.preset, presets()).resized(request.resolution, request.steps)
+    return KeypointSetTraining(FittedPairs(chosen), request.perceptual)
