@@ -7,22 +7,25 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from ..blocks.equivariance import PointMap, equivariance_value_loss
+from ..blocks.grids import warp
 from ..blocks.motion import Keypoints
 from .pose import HeadPose, degrees
 
 NEAR = 0.1
 MEAN_DEPTH = 0.33
 EPSILON = 1e-6
+BLURS = (5, 9, 17)  # pixels
 
 
-def equivariance_loss(warp: PointMap, driving: Keypoints, transformed: Keypoints) -> Tensor:
+def equivariance_loss(point_map: PointMap, driving: Keypoints, transformed: Keypoints) -> Tensor:
     """Mean |p - w(p')| of key points in space, seen in the image plane.
 
     Source: face-vid2vid, section 3.4.
     """
-    return equivariance_value_loss(warp, _flat(driving), _flat(transformed))
+    return equivariance_value_loss(point_map, _flat(driving), _flat(transformed))
 
 
 def _flat(keypoints: Keypoints) -> Keypoints:
@@ -60,6 +63,41 @@ def expression_loss(estimated: HeadPose) -> Tensor:
     Source: face-vid2vid, section 3.4.
     """
     return estimated.expression.abs().sum(dim=(1, 2)).mean()
+
+
+def depth_loss(keypoints: Keypoints) -> Tensor:
+    """Mean |depth of a point - 0.33|, where `keypoint_prior_loss` has the mean depth of all points. Not published.
+
+    What is drawn is flat, and nothing but this tells where in depth it is; a point between the planes of a shallow
+    volume would fade from its heat maps.
+    """
+    return (keypoints.value[..., 2] - MEAN_DEPTH).abs().mean()
+
+
+def blurred_difference(source: Tensor, driving: Tensor, flow: Tensor, *, align_corners: bool) -> Tensor:
+    """Sum over blurs of the mean |blurred source, warped - blurred driving frame|. Not published.
+
+    Blurred edges pull a motion that is several pixels off, sharp ones only one that is nearly right.
+
+    Args:
+        source, driving: images `(B, 3, H, W)`.
+        flow: where sources are sampled, `(B, h, w, 2)`.
+        align_corners: how.
+    """
+    of_source, of_driving = (_blurred(image) for image in (source, driving))
+    difference = warp(of_source, flow, align_corners=align_corners) - of_driving
+    return len(BLURS) * difference.abs().mean()
+
+
+def _blurred(image: Tensor) -> Tensor:
+    """The image under every blur, as channels."""
+    return torch.cat([_means(_means(image, (1, side)), (side, 1)) for side in BLURS], dim=1)
+
+
+def _means(image: Tensor, window: tuple[int, int]) -> Tensor:
+    """Means of all windows `(height, width)`, at the border of what is inside."""
+    padding = (window[0] // 2, window[1] // 2)
+    return avg_pool2d(image, window, stride=1, padding=padding, count_include_pad=False)
 
 
 def hinge_discriminator_loss(real: Tensor, generated: Tensor) -> Tensor:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from benchbed.interfaces.training import TrainingSchedule
 
@@ -17,12 +18,18 @@ class Preset(presets.Preset):
     Args:
         warps: of the equivariance loss.
         equivariance_weight, keypoint_prior_weight, expression_weight: of the losses of those names.
+        depth_weight, blurred_weight: of `losses.depth_loss` and `losses.blurred_difference`; not published.
+        rate_shares: learning rates of parts, as shares of their network's, by where the names of their parameters
+            begin; a later entry replaces an earlier one where both fit. Not published.
     """
 
     warps: WarpConfig
     equivariance_weight: float
     keypoint_prior_weight: float
     expression_weight: float
+    depth_weight: float = 0.0
+    blurred_weight: float = 0.0
+    rate_shares: Mapping[str, float] = field(default_factory=dict)
 
 
 def preset_named(name: str) -> Preset:
@@ -87,13 +94,13 @@ def _tiny() -> Preset:
         },
     }
     recipe = Recipe(
-        TrainingSchedule(resolution=64, batch_size=8, steps=1500),
-        {"generator": 1e-3, "kp_detector": 1e-3, "he_estimator": 1e-3},
+        TrainingSchedule(resolution=64, batch_size=8, steps=1800),
+        {"generator": 1e-3, "kp_detector": 1e-4, "he_estimator": 1e-3},
         perceptual=(2, 2, 2, 2),
         scales=(1, 0.5, 0.25),
         additions=Additions(
             l1_weight=100.0,
-            deformed_weight=50.0,
+            deformed_weight=100.0,
             copier=True,
             relative_perceptual=True,
             warm_cosine=True,
@@ -106,7 +113,16 @@ def _tiny() -> Preset:
         published,
         recipe,
         warps=WarpConfig(sigma_affine=0.05, sigma_tps=0.005, points_tps=5),
-        equivariance_weight=10.0,
-        keypoint_prior_weight=1.0,
-        expression_weight=0.01,
+        equivariance_weight=2.0,
+        keypoint_prior_weight=0.3,
+        expression_weight=0.001,
+        depth_weight=2.0,
+        blurred_weight=60.0,
+        # A step of Adam moves the sum over many inputs of one sign a long way. The masks, sums over ten thousand, would
+        # be all background before the points have learned to move, and the points would swing in step.
+        rate_shares={
+            "generator.dense_motion_network": 0.3,
+            "generator.dense_motion_network.mask": 0.05,
+            "he_estimator.fc": 0.1,
+        },
     )

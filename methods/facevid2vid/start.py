@@ -20,7 +20,7 @@ from .head_pose import HeadPoseEstimator
 from .losses import MEAN_DEPTH
 
 COLOURS = 3
-POSE_SHARE = 0.03
+POSE_SHARE = 0.05
 # A Gaussian of the heat maps over the few pixels of a small motion has a sum near 7; normalised heat maps peak near 16.
 REGION_WEIGHT = 0.08
 BLUR = 1.5  # pixels of the motion

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from benchbed.errors import BenchbedError, CheckpointError, UnknownNameError, WeightsMissingError
 from benchbed.interfaces.method import Method
-from benchbed.interfaces.training import FramePair
+from benchbed.interfaces.training import FramePair, TrainingRequest
 from benchbed.methods.blocks.grids import sample_each, warp
 from benchbed.methods.blocks.linear_maps import inverse, product
 from benchbed.methods.blocks.motion import Keypoints
@@ -24,14 +24,13 @@ from benchbed.methods.blocks.volumetric import VolumeHourglass
 from benchbed.methods.facevid2vid.checkpoint import inference_networks
 from benchbed.methods.facevid2vid.config import facevid2vid_config
 from benchbed.methods.facevid2vid.dense_motion import sparse_motions
-from benchbed.methods.facevid2vid.losses import keypoint_prior_loss
+from benchbed.methods.facevid2vid.losses import blurred_difference, keypoint_prior_loss
 from benchbed.methods.facevid2vid.method import Facevid2vid, build, size_multiple
 from benchbed.methods.facevid2vid.official import DATASETS, official, official_names
 from benchbed.methods.facevid2vid.pose import HeadPose, View, degrees, posed, rotation
 from benchbed.methods.facevid2vid.spade import SpadeBlock
 from benchbed.methods.facevid2vid.start import start_as_copier
-from benchbed.methods.facevid2vid.training import build_training
-from benchbed.methods.training.pair_training import PairTraining
+from benchbed.methods.facevid2vid.training import Facevid2vidTraining, build_training
 
 from .released import (
     OPTIMIZER,
@@ -373,9 +372,9 @@ def patches(seed: int) -> Tensor:
     return coarse.clamp(0.05, 0.95).repeat_interleave(8, 2).repeat_interleave(8, 3)
 
 
-def tiny() -> PairTraining:
+def tiny() -> Facevid2vidTraining:
     torch.manual_seed(0)
-    return build_training(preset="tiny", perceptual=Blur(), resolution=32, steps=10)
+    return build_training(TrainingRequest("tiny", Blur(), 32, 10))
 
 
 def test_a_generator_that_starts_as_a_copier_returns_its_source_and_its_motion_stands_still():
@@ -405,13 +404,60 @@ def test_training_losses_are_those_of_the_driving_pose():
         "equivariance_value",
         "keypoint_prior",
         "expression",
+        "depth",
+        "blurred",
     }
     assert torch.equal(made.points, made.driving.value[..., :2])
     assert losses["keypoint_prior"].item() == pytest.approx(
         preset.keypoint_prior_weight * keypoint_prior_loss(made.driving).item()
     )
+    depths = made.driving.value[..., 2]
+    assert losses["depth"].item() == pytest.approx(preset.depth_weight * (depths - 0.33).abs().mean().item())
     expected = made.pose.expression.abs().sum() / 4
     assert losses["expression"].item() == pytest.approx(preset.expression_weight * expected.item(), rel=1e-4)
+
+
+def test_the_source_is_compared_with_its_target_under_three_blurs():
+    identity = coordinate_volume(2, 32, 32, like=torch.zeros(1))[:1, ..., :2].expand(4, -1, -1, -1)
+    source, driving = patches(0), patches(1)
+    expected = 0.0
+    for side in (5, 9, 17):
+        window = torch.ones(1, 1, side, side)
+        inside = functional.conv2d(torch.ones(1, 1, 32, 32), window, padding=side // 2)
+        sums = functional.conv2d((source - driving).flatten(0, 1).unsqueeze(1), window, padding=side // 2)
+        expected += (sums / inside).abs().mean().item()
+    assert blurred_difference(source, driving, identity, align_corners=True).item() == pytest.approx(
+        expected, rel=1e-4
+    )
+
+
+def test_blurred_edges_pull_a_motion_that_is_several_pixels_off():
+    image = torch.zeros(1, 3, 64, 64)
+    image[..., 24:40, 24:30] = 1
+    identity = coordinate_volume(2, 64, 64, like=torch.zeros(1))[:1, ..., :2]
+    for pixels in (4, 8):
+        shift = torch.zeros(2, requires_grad=True)
+        loss = blurred_difference(image, image.roll(pixels, dims=3), identity + shift, align_corners=True)
+        (slope,) = torch.autograd.grad(loss, shift)
+        # sampled further to the left, the source moves to the right
+        assert slope[0] > 10 * slope[1].abs()
+
+
+def test_named_parts_learn_at_a_share_of_their_networks_rate():
+    task = tiny()
+    rates: dict[str, float] = {}
+    for name, optimizer in task.optimizers().items():
+        named = {parameter: key for key, parameter in task.networks[name].named_parameters()}
+        for group in optimizer.param_groups:
+            rates |= {f"{name}.{named[one]}": group["lr"] for one in group["params"]}
+    assert set(rates) == {name for name, _ in task.networks.named_parameters()}
+    base, shares = task.recipe.learning_rates, task.rate_shares
+    motion = "generator.dense_motion_network"
+    assert rates[f"{motion}.mask.weight"] == base["generator"] * shares[f"{motion}.mask"]
+    assert rates[f"{motion}.occlusion.weight"] == base["generator"] * shares[motion]
+    assert rates["generator.final.weight"] == base["generator"] * task.recipe.additions.colour_rate
+    assert rates["he_estimator.fc_exp.bias"] == base["he_estimator"] * shares["he_estimator.fc"]
+    assert rates["he_estimator.conv1.weight"] == base["he_estimator"]
 
 
 def test_training_moves_every_network():
