@@ -25,7 +25,7 @@ class DamPairs(AnchorPairs):
 
     def hierarchy_losses(self, made: AnchorReconstruction) -> dict[str, Tensor]:
         """How far the root's motion carries the motion anchors from where they are."""
-        source, driving = self.anchors(made.source), self.anchors(made.driving)
+        source, driving = self.anchors(made.of_source), self.anchors(made.of_driving)
         return {"root": self.root_weight * root_loss(source, driving)}
 
 

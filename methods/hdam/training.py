@@ -28,8 +28,8 @@ class HdamPairs(AnchorPairs):
 
     def hierarchy_losses(self, made: AnchorReconstruction) -> dict[str, Tensor]:
         """Motion carried from the root to the intermediate anchors, and on to those they attend to."""
-        source, driving = self.anchors(made.source), self.anchors(made.driving)
-        attention = self.detector.attention(made.driving.features, driving)
+        source, driving = self.anchors(made.of_source), self.anchors(made.of_driving)
+        attention = self.detector.attention(made.of_driving.features, driving)
         weights = self.preset
         return {
             "root": weights.root_weight * root_loss(source, driving),

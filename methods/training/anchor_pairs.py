@@ -14,16 +14,15 @@ from ..blocks.keypoint_detector import Detection, KeypointDetector
 from ..blocks.transforms import random_warp
 from .anchor_presets import AnchorPreset
 from .equivariance_terms import equivariance_losses
-from .first_order_pairs import FirstOrderPairs
-from .pair_training import Reconstruction
+from .first_order_pairs import FirstOrderPairs, FirstOrderReconstruction
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnchorReconstruction(Reconstruction):
-    """A reconstruction and what was detected on both images."""
+class AnchorReconstruction(FirstOrderReconstruction):
+    """A reconstruction and what was detected on sources and driving frames."""
 
-    source: Detection
-    driving: Detection
+    of_source: Detection
+    of_driving: Detection
 
 
 class AnchorPairs(FirstOrderPairs, ABC):
@@ -89,18 +88,18 @@ class AnchorPairs(FirstOrderPairs, ABC):
             generation.prediction,
             self.generator.deform(source, generation.motion),
             augmented=(again.prediction, augmented),
-            source=found,
-            driving=of_driving,
+            of_source=found,
+            of_driving=of_driving,
         )
 
-    def losses(self, source: Tensor, driving: Tensor, made: Reconstruction) -> dict[str, Tensor]:
+    def losses(self, source: Tensor, driving: Tensor, made: FirstOrderReconstruction) -> dict[str, Tensor]:
         """The equivariance of all anchors of the sources (published: not of the driving frames), and the hierarchy."""
         if not isinstance(made, AnchorReconstruction):
             raise TypeError("these losses are of a reconstruction with its anchors")
         terms = equivariance_losses(
             self.detect,
             source,
-            made.source.keypoints,
+            made.of_source.keypoints,
             self.warps,
             value=self.value_weight,
             jacobian=self.jacobian_weight,

@@ -240,9 +240,9 @@ def test_the_terms_of_the_hierarchy_are_weighted_and_reach_the_attention():
     pairs = HdamPairs(preset)
     made = pairs.reconstruct(frames(2), frames(2, seed=1))
     terms = pairs.hierarchy_losses(made)
-    source, driving = pairs.anchors(made.source), pairs.anchors(made.driving)
+    source, driving = pairs.anchors(made.of_source), pairs.anchors(made.of_driving)
     pairs.networks.train()
-    attention = pairs.detector.attention(made.driving.features, driving)
+    attention = pairs.detector.attention(made.of_driving.features, driving)
     expected = {
         "root": root_loss(source, driving),
         "intermediate": intermediate_loss(source, driving, attention),
