@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from .antialias import AntiAliasDownsample
+from .convolution import SingleMapConvolution
 from .hourglass import Hourglass
 
 
@@ -53,7 +54,7 @@ class MotionWeighing(nn.Module):
         self.mask = nn.Conv2d(self.hourglass.out_channels, num_motions, 7, padding=3)
         self.occlusion: nn.Conv2d | None = None
         if config.estimate_occlusion_map:
-            self.occlusion = nn.Conv2d(self.hourglass.out_channels, 1, 7, padding=3)
+            self.occlusion = SingleMapConvolution(self.hourglass.out_channels, 7)
         self.scaled = config.scale_factor != 1
         if self.scaled:
             self.down = AntiAliasDownsample(config.num_channels, config.scale_factor)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from .antialias import AntiAliasDownsample
-from .convolution import UpBlock, instance_norm
+from .convolution import SingleMapConvolution, UpBlock, instance_norm
 from .gaussians import gaussian_maps
 from .grids import sample_each
 from .hourglass import Hourglass, hourglass_width
@@ -102,7 +102,7 @@ class MultiOcclusionMotionNetwork(nn.Module):
             finer = [width // 2**step for step in range(doublings + 1)]
             self.up = nn.ModuleList(UpBlock(before, before // 2, norm=instance_norm) for before in finer[:-1])
             widths += finer[1:]
-        self.occlusion = nn.ModuleList(nn.Conv2d(channels, 1, 7, padding=3) for channels in widths)
+        self.occlusion = nn.ModuleList(SingleMapConvolution(channels, 7) for channels in widths)
         self.multi_mask = multi_mask
         self.variance = kp_variance
 

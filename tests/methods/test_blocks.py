@@ -7,9 +7,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from benchbed.errors import BenchbedError
 from benchbed.methods.blocks.antialias import AntiAliasDownsample, ImagePyramid, antialias_kernel
+from benchbed.methods.blocks.convolution import SingleMapConvolution
 from benchbed.methods.blocks.gaussians import expected_position, gaussian_maps, spatial_softmax
 from benchbed.methods.blocks.grids import coordinate_grid, warp
 from benchbed.methods.blocks.hourglass import Hourglass
@@ -155,3 +157,14 @@ def test_discriminator_names_scales_and_spectral_norm_as_published():
     image = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(11))
     scores = network(ImagePyramid((1, 0.5))(image), torch.zeros(1, 2, 2))
     assert [tuple(score.scores.shape) for score in scores] == [(1, 1, 11, 11), (1, 1, 3, 3)]
+
+
+@pytest.mark.parametrize("size", [(9, 12), (32, 32)])
+def test_a_convolution_to_a_single_map_is_the_plain_one(size):
+    torch.manual_seed(3)
+    single = SingleMapConvolution(20, 7)
+    features = torch.randn(2, 20, *size)
+    expected = nn.functional.conv2d(features, single.weight, single.bias, padding=3)
+    assert torch.allclose(single(features), expected, atol=2e-6)
+    single(features).sum().backward()
+    assert single.weight.grad is not None and single.weight.grad.abs().sum() > 0
