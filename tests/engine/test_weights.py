@@ -305,6 +305,7 @@ def test_the_catalogue_is_complete_and_its_digests_match_its_file_names() -> Non
     known = weights.catalogue()
     assert set(known) == {
         *("lpips-alex", "lpips-vgg", "lpips-squeeze", "vgg19", "inception-fid", "face-landmarks"),
+        "dino-vitb8",
         *("face-detector", "face-identity", "face-identity-casia", "openface", "body-joints", "body-pose"),
         *("person-identity", "person-identity-msmt17", "reid-resnet50", "resnext101-3d"),
     }

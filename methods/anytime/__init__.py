@@ -1,0 +1,1 @@
+"""Anytime: Large Displacement Motion Transfer with Unsupervised Anytime Interpolation (ICML 2025)."""

@@ -1,0 +1,33 @@
+"""Training Anytime: its networks and recipe under a preset, for the training on pairs."""
+
+from __future__ import annotations
+
+from benchbed.interfaces.training import TrainingRequest
+
+from ..blocks.anytime_animation import anytime_networks
+from ..blocks.keypoint_set_animation import BACKGROUND
+from ..training.anytime_pairs import AnytimePairs
+from ..training.keypoint_set_pairs import KeypointSetTraining
+from ..training.presets import preset_named
+from .config import anytime_config
+from .method import Anytime
+from .presets import presets
+
+
+def build_training(request: TrainingRequest) -> KeypointSetTraining:
+    """Anytime under a preset; see `benchbed.interfaces.training.TrainingTaskBuilder`.
+
+    Args:
+        request: with preset `tiny`, `tiny-model1`, `tiny-model2`, `paper` (the Tai-Chi-HD recipe) or the name of a
+            full-size configuration.
+
+    Raises:
+        UnknownNameError: no such preset.
+        WeightsMissingError: a full-size preset, and the weights store has no weights of the transformer.
+        BenchbedError: the networks cannot halve that resolution as often as they need to.
+    """
+    chosen = preset_named("anytime", request.preset, presets(request.identities))
+    chosen = chosen.resized(request.resolution, request.steps)
+    config = anytime_config(chosen.published)
+    networks = anytime_networks(config, frozenset({BACKGROUND}))
+    return KeypointSetTraining(AnytimePairs(Anytime(config, networks), networks, chosen), request.perceptual)
