@@ -10,7 +10,7 @@ import torch
 from benchbed.datasets.images import read_image
 from benchbed.datasets.video_io import read_video, write_video
 from benchbed.errors import BenchbedError
-from benchbed.executors.local import build_method
+from benchbed.executors.lane import build_method
 from benchbed.frames import resize_frames, to_float, to_uint8
 from benchbed.generation import Stopwatch, animate_clip
 from benchbed.plan import MethodPlan

@@ -52,11 +52,12 @@ def run(
     fresh: bool = False,
     quiet: bool = False,
     cache: Path | None = None,
+    workers: int | None = 1,
 ) -> RunResult:
     """Carry out what the store under `out/<run id>` does not hold, then compile everything from it.
 
     Args:
-        cache: see `benchbed.executors.local.execute`.
+        cache, workers: see `benchbed.executors.local.execute`.
 
     Raises:
         StoreError: the results cannot be written.
@@ -98,7 +99,7 @@ def run(
         "keys": {digest: asdict(key) for section in plan.sections for digest, key in section.keys.items()},
     }
     store.write_run(provenance)
-    summary = execute(plan, store, quiet=quiet, cache=cache)
+    summary = execute(plan, store, quiet=quiet, cache=cache, workers=workers)
     result = compile_results(plan, store, summary)
     provenance |= {
         "state": "finished",

@@ -95,12 +95,18 @@ if TYPE_CHECKING:
 @samples_option
 @mlflow_option
 @no_mlflow_option
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Methods at a time, each in a process.  [default: one per core for many small frames on a CPU, else 1]",
+)
 @click.option("--dry-run", is_flag=True, help="Show what would be done and stop.")
 @quiet_option
 def run_command(
     protocols, methods, all_methods, datasets, metrics, checkpoints, configurations, evaluators, transfer, split,
     resolution, domain, alpha, device, precision, batch_size, limit, pairs, seed, out, fresh, save_samples, mlflow_uri, no_mlflow,
-    dry_run, quiet,
+    workers, dry_run, quiet,
 ) -> int:  # fmt: skip
     """Run methods through protocols on datasets and print the table.
 
@@ -149,7 +155,7 @@ def run_command(
         return 0
     from benchbed.run import run
 
-    result = run(plan, out, command=sys.argv, fresh=fresh, quiet=quiet)
+    result = run(plan, out, command=sys.argv, fresh=fresh, quiet=quiet, workers=workers)
     print_result(result, plan)
     if not no_mlflow:
         log_to_mlflow(result, plan, mlflow_uri)

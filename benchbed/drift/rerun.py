@@ -127,7 +127,18 @@ def _in_own_process(request: RunRequest, way: Way, out: Path, cache: Path) -> Me
 
 def run_words(request: RunRequest, way: Way, out: Path) -> list[str]:
     """The `benchbed run` command line of a request."""
-    words = ["run", "--no-mlflow", "--quiet", "--fresh", "--out", str(out), "--save-samples", "0"]
+    words = [
+        "run",
+        "--no-mlflow",
+        "--quiet",
+        "--fresh",
+        "--out",
+        str(out),
+        "--save-samples",
+        "0",
+        "--workers",
+        "1",
+    ]
     words += ["--device", request.device, "--precision", request.precision, "--transfer", request.transfer]
     words += ["--split", request.split, "--seed", str(request.seed), "--batch-size", str(way.batch_size)]
     words += [] if request.methods else ["--all-methods"]

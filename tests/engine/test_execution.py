@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import pytest
 
 from benchbed.aggregate import aggregate, cases_frame, read_records
 from benchbed.errors import BenchbedError, StoreError
+from benchbed.executors import processes
 from benchbed.executors.local import execute
 from benchbed.plan import RunRequest, build_plan
 from benchbed.tracking.store import Store
@@ -282,3 +284,43 @@ def test_among_all_methods_one_without_weights_is_skipped_and_asked_for_by_name_
         _, table = carry_out(request(*methods, metrics=("l1",), limit=1), tmp_path / status)
         row = table.loc[("weightless", "l1")]
         assert (row.status, "--checkpoint weightless=FILE" in row.reason) == (status, True)
+
+
+# ---- several methods at a time ----
+
+
+def test_processes_give_what_one_gives(tmp_path):
+    plan = build_plan(
+        RunRequest(("reconstruction",), ("static", "flow", "oracle"), limit=2, device="cpu", save_samples=0)
+    )
+    serial, parallel = Store(tmp_path / "serial"), Store(tmp_path / "parallel")
+    cache = tmp_path / "cache"
+    one = execute(plan, serial, quiet=True, cache=cache)
+    two = execute(plan, parallel, quiet=True, cache=cache, workers=2)
+    assert (one.computed, one.failed) == (two.computed, two.failed) == (6, 0)
+    (section,) = plan.sections
+    for method in plan.methods:
+        for case in section.cases:
+            ours, theirs = (store.read(section.name, method.name, case.id) for store in (serial, parallel))
+            assert ours.rows == theirs.rows
+            assert ours.stages == theirs.stages
+    assert execute(plan, parallel, quiet=True, cache=cache, workers=2).reused == 6
+
+
+def test_a_worker_that_cannot_write_stops_the_run_with_its_sentence(tmp_path):
+    plan = build_plan(RunRequest(("reconstruction",), ("static", "oracle"), limit=1, device="cpu"))
+    store = Store(tmp_path / "run")
+    (store.folder / "shards").rmdir()
+    (store.folder / "shards").write_text("in the way")
+    with pytest.raises(StoreError, match="cannot"):
+        execute(plan, store, quiet=True, cache=tmp_path / "cache", workers=2)
+
+
+def test_only_many_cases_of_small_frames_on_a_cpu_are_worth_several_processes(fakes, monkeypatch):
+    monkeypatch.setattr(processes, "MEMORY_EACH", 1)
+    monkeypatch.setattr(processes.os, "sched_getaffinity", lambda _: range(4), raising=False)
+    plan = build_plan(request("dimmed", "static"))
+    assert processes.suitable_workers(plan, 1000, 2) == 2
+    assert processes.suitable_workers(plan, 1000, 19) == 4
+    assert processes.suitable_workers(plan, processes.WORTH_STARTING - 1, 19) == 1
+    assert processes.suitable_workers(replace(plan, device="cuda:0"), 1000, 19) == 1
