@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from benchbed.arithmetic import flush_denormals
 from benchbed.datasets.images import read_image
 from benchbed.datasets.video_io import read_video, write_video
 from benchbed.errors import BenchbedError
@@ -47,6 +48,7 @@ def animate(
         raise BenchbedError(
             f"method '{method.name}' has no {transfer} transfer; known: {', '.join(method.card.data['transfer'])}"
         )
+    flush_denormals()
     target = torch.device(device)
     built = build_method(method, target)
     video = read_video(driving, alpha=alpha)

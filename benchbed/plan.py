@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchbed import __version__
+from benchbed.arithmetic import flush_denormals
 from benchbed.datasets.catalog import open_dataset
 from benchbed.errors import BenchbedError
 from benchbed.interfaces.dataset import Dataset
@@ -429,6 +430,8 @@ def build_plan(request: RunRequest, methods: tuple[MethodPlan, ...] | None = Non
     """
     import torch
 
+    # The self-tests of evaluators start torch's threads.
+    flush_denormals()
     # Names first: a typing mistake is answered before anything heavy happens.
     for name in request.protocols:
         card("protocol", name)

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchbed.arithmetic import channels_last, flush_denormals
+from benchbed.arithmetic import channels_last
 from benchbed.errors import BenchbedError, ClipError, StoreError, WeightsMissingError
 from benchbed.executors.generators import Generator, NetworkGenerator, UnusableFramesError
 from benchbed.executors.memory import MemoryMeter
@@ -111,7 +111,6 @@ class Lane:
     def __init__(
         self, plan: RunPlan, store: Store, advance: Callable[[str], None], cache: Path | None = None
     ) -> None:
-        flush_denormals()
         if plan.device.startswith("cuda"):
             # TF32 and autotuned kernels change results from run to run.
             torch.backends.cuda.matmul.allow_tf32 = False

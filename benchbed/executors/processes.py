@@ -7,6 +7,7 @@ import logging.handlers
 import multiprocessing
 import os
 import queue
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import psutil
 import torch
 
-from benchbed.errors import BenchbedError, StoreError
+from benchbed.errors import BenchbedError
 from benchbed.executors.lane import Lane, Outcome
 from benchbed.plan import RunPlan, RunRequest, build_plan
 from benchbed.tracking.store import Store
@@ -86,10 +87,11 @@ def run_in_processes(
     outcomes: list[Outcome] = []
     try:
         while len(outcomes) < len(names):
+            all_ended = all(process.exitcode is not None for process in started)
             try:
                 kind, content = messages.get(timeout=LOOK_EVERY_SECONDS)
             except queue.Empty:
-                _require_alive(started)
+                _require_alive(started, all_ended=all_ended)
                 continue
             if kind == "case":
                 advance(content)
@@ -107,11 +109,11 @@ def run_in_processes(
     return outcomes
 
 
-def _require_alive(processes: Sequence[Any]) -> None:
-    ended = [process.exitcode for process in processes if process.exitcode not in (None, 0)]
-    if ended:
+def _require_alive(processes: Sequence[Any], *, all_ended: bool) -> None:
+    codes = [process.exitcode for process in processes if process.exitcode not in (None, 0)]
+    if codes or all_ended:
         raise BenchbedError(
-            f"a worker process ended with code {ended[0]} before its work was done (out of memory?); what is stored "
+            f"a worker process ended with code {codes[0] if codes else 0} before its work was done (out of memory?); what is stored "
             "stays, and the same command goes on; --workers 1 needs the least memory"
         )
 
@@ -129,6 +131,8 @@ class _Forward(logging.handlers.QueueHandler):
 
 def _carry_out(work: _Work, tasks: Any, messages: Any, parent: int) -> None:
     """The life of a worker process: the plan, then methods until there are none."""
+    # An interrupt is the business of whoever started this process, who ends it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     logging.getLogger("benchbed").addHandler(_Forward(messages))
     logging.getLogger("benchbed").setLevel(work.log_level)
 
@@ -149,7 +153,7 @@ def _carry_out(work: _Work, tasks: Any, messages: Any, parent: int) -> None:
                 messages.put(("outcome", lane.run(methods[name])))
         finally:
             lane.close()
-    except (BenchbedError, StoreError) as error:
+    except BenchbedError as error:
         messages.put(("error", error))
     except Exception as error:
         messages.put(("error", BenchbedError(f"a worker process failed: {type(error).__name__}: {error}")))

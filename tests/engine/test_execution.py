@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 
 from benchbed.aggregate import aggregate, cases_frame, read_records
@@ -324,3 +325,49 @@ def test_only_many_cases_of_small_frames_on_a_cpu_are_worth_several_processes(fa
     assert processes.suitable_workers(plan, 1000, 19) == 4
     assert processes.suitable_workers(plan, processes.WORTH_STARTING - 1, 19) == 1
     assert processes.suitable_workers(replace(plan, device="cuda:0"), 1000, 19) == 1
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_denormal_numbers_are_zero_on_every_thread_once_there_is_a_plan(threads):
+    code = (
+        f"import torch; torch.set_num_threads({threads})\n"
+        "from benchbed.plan import RunRequest, build_plan\n"
+        "build_plan(RunRequest(('reconstruction',), ('static',), limit=1, device='cpu'))\n"
+        "tiny = torch.full((1 << 22,), 1e-20)\n"  # large enough to be shared among threads
+        "assert (tiny * tiny == 0).all()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+class Ended:
+    def __init__(self, exitcode: int | None) -> None:
+        self.exitcode = exitcode
+
+
+@pytest.mark.parametrize("codes", [(-9, None), (0, 0), (1, 0)])
+def test_workers_that_end_early_are_said(codes):
+    ended = [Ended(code) for code in codes]
+    with pytest.raises(BenchbedError, match=r"worker process ended with code .* the same command goes on"):
+        processes._require_alive(ended, all_ended=None not in codes)
+
+
+def test_workers_at_work_are_waited_for():
+    processes._require_alive([Ended(None), Ended(0)], all_ended=False)
+
+
+def test_an_orphaned_worker_ends_and_what_it_stored_stays(tmp_path):
+    command = [sys.executable, "-m", "benchbed", "run", "--protocol", "reconstruction", "--method", "static",
+               "--method", "flow", "--workers", "2", "--device", "cpu", "--no-mlflow", "--quiet",
+               "--out", str(tmp_path)]  # fmt: skip
+    killed = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (stored := list(tmp_path.glob("*/shards/*/*/*.json"))):
+        assert killed.poll() is None
+        time.sleep(0.1)
+    children = psutil.Process(killed.pid).children(recursive=True)
+    killed.kill()
+    killed.wait()
+    _, alive = psutil.wait_procs(children, timeout=60)
+    assert not alive
+    assert all(path.exists() for path in stored)
+    again = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "are stored already and reused" in again.stderr and "INFO: 0 of 48" not in again.stderr
