@@ -426,11 +426,12 @@ def stored_scores(run: StoredRun) -> dict[tuple[str, ...], dict[str, CaseScore]]
     good = run.cases[run.cases["status"] == "ok"]
     columns = [*names, "case", "identity", "driving_identity"]
     identities = {
-        tuple(key): (identity, driving)
+        tuple(map(str, key)): (str(identity), str(driving))
         for *key, identity, driving in good[columns].itertuples(index=False, name=None)
     }
     scores: dict[tuple[str, ...], dict[str, CaseScore]] = {}
-    for key, rows in run.frames.groupby([*names, "case"], sort=False):
+    for group, rows in run.frames.groupby([*names, "case"], sort=False):
+        key = tuple(map(str, group))
         if key in identities:
             values = rows.sort_values("frame")["value"].to_numpy(float)
             scores.setdefault(key[:-1], {})[key[-1]] = CaseScore(*identities[key], values)

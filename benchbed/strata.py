@@ -162,9 +162,11 @@ def _set_values(
 ) -> Iterator[StratumValue]:
     positions = {case: part.droplevel(0) for case, part in at.groupby(level="case")}
     name = "/".join(part for part in (section[1], section[0], section[2], section[3]) if part)
-    for (metric, variant, evaluator, method), rows in cases[cases["status"] == "ok"].groupby(
+    row: Any
+    for group, rows in cases[cases["status"] == "ok"].groupby(
         ["metric", "variant", "evaluator", "method"], sort=False
     ):
+        metric, variant, evaluator, method = map(str, group)
         chosen = card("metric", metric)
         if chosen.data["level"] != "set":
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchbed.drift.floor import gap
 from benchbed.registry import card
@@ -46,6 +46,7 @@ def _case_values(cases: pd.DataFrame, frames: pd.DataFrame) -> list[str]:
 def _means(cases: pd.DataFrame, aggregated: pd.DataFrame) -> list[str]:
     found = []
     by_mean = dict(iter(cases.groupby(MEAN, sort=False)))
+    row: Any
     for row in aggregated[
         (aggregated["status"] == "ok") & aggregated["value"].map(math.isfinite)
     ].itertuples():

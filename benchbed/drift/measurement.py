@@ -136,7 +136,10 @@ def _section(
     order = {case: index for index, case in enumerate(every["case"])}
     variants = aggregated.drop_duplicates("variant")
     # A mean over some cases has a key of its own, `<key>-<cases>`; what decides comparability comes before.
-    keys = {row.variant: provenance["keys"][row.key.partition("-")[0]] for row in variants.itertuples()}
+    keys = {
+        str(variant): provenance["keys"][str(key).partition("-")[0]]
+        for variant, key in zip(variants["variant"], variants["key"], strict=True)
+    }
     return SectionMeasurement(
         cases=tuple(every["case"]),
         identities=tuple(every["identity"]),
@@ -146,7 +149,7 @@ def _section(
         methods={
             str(method): MethodMeasurement(
                 {
-                    row.variant: _scores(
+                    str(row.variant): _scores(
                         row, cases[(cases["method"] == method) & (cases["variant"] == row.variant)]
                     )
                     for row in rows.itertuples()
@@ -175,6 +178,7 @@ def _stages(
     rows: pd.DataFrame, order: dict[str, int]
 ) -> dict[tuple[str, str], tuple[StageDigest | None, ...]]:
     found: dict[tuple[str, str], list[StageDigest | None]] = {}
+    row: Any
     for row in rows.itertuples():
         if row.stage == METRIC:
             continue  # the values themselves are there

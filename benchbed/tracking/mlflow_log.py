@@ -140,9 +140,11 @@ def _log(run: RunSummary, target: str, experiment: str) -> str:
         setting=[kind for kind, _ in settings], step=[step for _, step in settings]
     )
     sections = stepped.groupby(["method", "dataset", "protocol", "transfer", "setting"], sort=False)
-    per_method = Counter((method, dataset) for method, dataset, *_ in sections.groups)
-    for section, rows in sections:
-        method, dataset, protocol, transfer, setting = map(str, section)
+    # Groups are (method, dataset, protocol, transfer, setting).
+    parts = [(tuple(map(str, group)), rows) for group, rows in sections]
+    per_method = Counter(section[:2] for section, _ in parts)
+    for section, rows in parts:
+        method, dataset, protocol, transfer, setting = section
         child_key = "|".join((method, dataset, protocol, transfer, *([setting] if setting else [])))
         child = children.get(child_key)
         if child is None:

@@ -128,9 +128,10 @@ def _bootstrapped(
 def _set_agreements(table: pd.DataFrame, wide: pd.DataFrame, truth: str) -> list[Agreement]:
     errors = wide.reset_index().groupby("method", sort=False)[truth].mean()
     found = []
-    for metric, rows in table[(table["protocol"] == "animation") & (table["status"] == "ok")].groupby(
+    for group, rows in table[(table["protocol"] == "animation") & (table["status"] == "ok")].groupby(
         "metric", sort=False
     ):
+        metric = str(group)
         if card("metric", metric).data["level"] != "set":
             continue
         values = rows.set_index("method")["value"] * _sign(metric)

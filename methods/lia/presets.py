@@ -1,13 +1,25 @@
-"""The training preset `tiny`: LIA small enough for drawn figures of 64 pixels and minutes on a CPU."""
+"""The training preset `tiny`, for drawn figures of 64 pixels and minutes on a CPU, and the published ablations of it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from benchbed.interfaces.training import TrainingSchedule
 
 from ..training import presets
 from ..training.recipe import Additions, Recipe
+
+
+# The rows of the published ablation tables (4 and 5), in the words of a configuration; `tiny` has 20 directions.
+VARIANTS: dict[str, dict[str, Any]] = {
+    **{f"m{directions}": {"motion_dim": directions} for directions in (5, 10, 40)},
+    # Directions are orthogonal, so there cannot be more of them than the latent is wide.
+    "m100": {"motion_dim": 100, "style_dim": 100},
+    "no-dictionary": {"motion_dictionary": False},
+}
 
 
 @dataclass(frozen=True)
@@ -30,11 +42,18 @@ def preset_named(name: str) -> Preset:
     Raises:
         UnknownNameError: there is none.
     """
-    return presets.preset_named("lia", name, {"tiny": _tiny})
+    variants = {
+        f"tiny-{variant}": partial(_tiny, f"tiny-{variant}", words) for variant, words in VARIANTS.items()
+    }
+    return presets.preset_named("lia", name, {"tiny": partial(_tiny, "tiny", {}), **variants})
 
 
-def _tiny() -> Preset:
-    """The published losses without the adversarial one, and what `Preset` and `Additions` call not published."""
+def _tiny(name: str, variant: Mapping[str, Any]) -> Preset:
+    """The published losses without the adversarial one, and what `Preset` and `Additions` call not published.
+
+    Args:
+        variant: words of an ablation that replace those of the preset.
+    """
     published = {
         # At 64 pixels the half-pixel zoom of unaligned sampling would blur what has to be copied.
         "align_corners": True,
@@ -42,6 +61,7 @@ def _tiny() -> Preset:
         "style_dim": 96,
         "motion_dim": 20,
         "channels": {"4": 64, "8": 64, "16": 64, "32": 48, "64": 24, "128": 16, "256": 8},
+        **variant,
     }
     recipe = Recipe(
         TrainingSchedule(resolution=64, batch_size=8, steps=2800),
@@ -52,4 +72,4 @@ def _tiny() -> Preset:
         betas=(0.5, 0.99),
         additions=Additions(deformed_weight=100.0, copier=True, relative_perceptual=True, warm_cosine=True),
     )
-    return Preset("tiny", published, recipe, reconstruction_weight=50.0, pyramid_weight=50.0)
+    return Preset(name, published, recipe, reconstruction_weight=50.0, pyramid_weight=50.0)
