@@ -39,6 +39,55 @@ class SingleMapConvolution(nn.Conv2d):
         return total if self.bias is None else total + self.bias
 
 
+def convolve_doubled(features: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Nearest x2 in height and width, then a convolution of three taps along every axis that keeps the size.
+
+    Every output pixel sees only 2x2 different input pixels: on CPUs one convolution of that size at the low resolution
+    gives the four kinds of output pixels, with less than half of the arithmetic (measured two to four times as fast).
+
+    Args:
+        features: `(B, C, H, W)`, or `(B, C, D, H, W)` with a depth that stays.
+        weight: `(out, C, 3, 3)` or `(out, C, 3, 3, 3)`.
+        bias: `(out,)`.
+    """
+    convolve = functional.conv2d if features.ndim == 4 else functional.conv3d
+    if features.device.type != "cpu":
+        factors = [1.0] * (features.ndim - 4) + [2.0, 2.0]
+        return convolve(functional.interpolate(features, scale_factor=factors), weight, bias, padding=1)
+    height, width = features.shape[-2:]
+    kernels = _halved(_halved(weight, -2), -1).flatten(0, 2)
+    biases = None if bias is None else bias.repeat(4)
+    kinds = convolve(features, kernels, biases, padding=1).unflatten(1, (2, 2, len(weight)))
+    channels_last = features.ndim == 4 and features.is_contiguous(memory_format=torch.channels_last)
+    output = torch.empty(
+        (len(features), len(weight), *features.shape[2:-2], 2 * height, 2 * width),
+        dtype=kinds.dtype,
+        memory_format=torch.channels_last if channels_last else torch.contiguous_format,
+    )
+    # The output's pixel (2i + a, 2j + b) is the pixel (i + a, j + b) of its kind.
+    for a in range(2):
+        for b in range(2):
+            output[..., a::2, b::2] = kinds[:, b, a, ..., a : a + height, b : b + width]
+    return output
+
+
+def _halved(kernel: Tensor, axis: int) -> Tensor:
+    """A kernel of three taps on doubled pixels as two of two taps, for even and odd ones, in a new first axis."""
+    first, middle, last = kernel.unbind(axis)
+    return torch.stack((torch.stack((first, middle + last), axis), torch.stack((first + middle, last), axis)))
+
+
+class DoublingConvolution(nn.Conv2d):
+    """Nearest x2, then a 3x3 convolution; see `convolve_doubled`."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels, 3, padding=1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """`(B, C, H, W)` -> `(B, out, 2H, 2W)`."""
+        return convolve_doubled(features, self.weight, self.bias)
+
+
 class SameBlock(nn.Module):
     """Convolution, normalisation, ReLU; `(B, in, H, W)` -> `(B, out, H, W)`."""
 
@@ -66,11 +115,24 @@ class DownBlock(SameBlock):
         return functional.avg_pool2d(super().forward(features), 2)
 
 
-class UpBlock(SameBlock):
+class UpBlock(nn.Module):
     """Nearest x2, convolution 3x3, normalisation, ReLU; `(B, in, H, W)` -> `(B, out, 2H, 2W)`."""
 
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        norm: Norm = nn.BatchNorm2d,
+        convolution: Convolution = DoublingConvolution,
+    ) -> None:
+        super().__init__()
+        self.conv = convolution(in_channels, out_channels)
+        self.norm = norm(out_channels)
+
     def forward(self, features: Tensor) -> Tensor:
-        return super().forward(functional.interpolate(features, scale_factor=2))
+        """The convolution doubles height and width itself."""
+        return functional.relu(self.norm(self.conv(features)))
 
 
 class ResidualBlock(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .grids import coordinate_grid
+from .grids import coordinate_grid, coordinates
 from .linear_maps import inverse
 
 
@@ -49,9 +49,12 @@ def gaussian_maps(positions: Tensor, size: tuple[int, int] | torch.Size, varianc
     Returns:
         `(B, K, height, width)`, 1 at the point.
     """
-    grid = coordinate_grid(size[0], size[1], like=positions)
-    offsets = grid - positions[:, :, None, None]
-    return torch.exp(-0.5 * offsets.square().sum(-1) / variance)
+    # One exponential per row and per column, not per pixel.
+    across, down = (
+        torch.exp(-0.5 * (coordinates(count, like=positions) - place.unsqueeze(-1)).square() / variance)
+        for count, place in ((size[1], positions[..., 0]), (size[0], positions[..., 1]))
+    )
+    return down.unsqueeze(-1) * across.unsqueeze(-2)
 
 
 def ellipse_maps(centres: Tensor, covar: Tensor, size: tuple[int, int] | torch.Size) -> Tensor:

@@ -15,9 +15,13 @@ def coordinate_grid(height: int, width: int, like: Tensor) -> Tensor:
 
     Source: FOMM, the grid shared by heat maps, sparse and dense motion; it is a grid of aligned corners.
     """
-    x = 2 * torch.arange(width, dtype=like.dtype, device=like.device) / (width - 1) - 1
-    y = 2 * torch.arange(height, dtype=like.dtype, device=like.device) / (height - 1) - 1
+    x, y = coordinates(width, like), coordinates(height, like)
     return torch.stack((x.expand(height, width), y.unsqueeze(1).expand(height, width)), dim=-1)
+
+
+def coordinates(count: int, like: Tensor) -> Tensor:
+    """The positions of a row's or column's pixels, `(count,)`; see `coordinate_grid`."""
+    return 2 * torch.arange(count, dtype=like.dtype, device=like.device) / (count - 1) - 1
 
 
 def displaced_grid(offsets: Tensor) -> Tensor:

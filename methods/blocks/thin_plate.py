@@ -36,11 +36,18 @@ class ThinPlateSpline:
 
     def points(self, points: Tensor) -> Tensor:
         """Where points `(..., N, 2)` go, `(..., N, 2)`."""
-        # Sums instead of matrix products, which autocast would do in reduced precision.
-        affine = (self.theta[..., None, :, :2] * points.unsqueeze(-2)).sum(-1) + self.theta[..., None, :, 2]
-        offsets = points.unsqueeze(-2) - self.control_points.unsqueeze(-3)
-        strength = radial(offsets.square().sum(-1)).unsqueeze(-1)  # (..., N, C, 1)
-        return affine + (strength * self.weights.unsqueeze(-3)).sum(-2)
+        # Sums instead of matrix products, which autocast would do in reduced precision; along axes before the last,
+        # which CPUs sum several times faster.
+        x, y = (points[..., None, :, axis] for axis in range(2))  # (..., 1, N)
+        controls = self.control_points.unsqueeze(-2)  # (..., C, 1, 2)
+        strength = radial((x - controls[..., 0]).square() + (y - controls[..., 1]).square())  # (..., C, N)
+        moved = [
+            (self.theta[..., axis, 0, None, None] * x + self.theta[..., axis, 1, None, None] * y).squeeze(-2)
+            + self.theta[..., axis, 2, None]
+            + (strength * self.weights[..., axis, None]).sum(-2)
+            for axis in range(2)
+        ]
+        return torch.stack(moved, dim=-1)
 
     def grid(self, height: int, width: int) -> Tensor:
         """Where every pixel goes, `(..., height, width, 2)`."""
@@ -92,4 +99,4 @@ def random_spline(
     """
     theta = torch.eye(2, 3) + torch.randn(len(like), 2, 3, generator=generator) * sigma_affine
     weights = torch.randn(len(like), points_tps**2, 1, generator=generator) * sigma_tps
-    return ThinPlateSpline(theta.to(like), control_grid(points_tps, like), weights.to(like))
+    return ThinPlateSpline(theta.to(like), control_grid(points_tps, like), weights.to(like).expand(-1, -1, 2))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-from .convolution import Norm, ResidualBlock, SameBlock
+from .convolution import Norm, ResidualBlock, SameBlock, convolve_doubled
 from .hourglass import Decoder, Encoder
 
 
@@ -27,7 +27,7 @@ class VolumeUpBlock(VolumeBlock):
     """Nearest x(1, 2, 2), convolution 3x3x3, normalisation, ReLU; `(B, in, D, H, W)` -> `(B, out, D, 2H, 2W)`."""
 
     def forward(self, features: Tensor) -> Tensor:
-        return super().forward(functional.interpolate(features, scale_factor=[1.0, 2.0, 2.0]))
+        return functional.relu(self.norm(convolve_doubled(features, self.conv.weight, self.conv.bias)))
 
 
 class VolumeResidualBlock(ResidualBlock):

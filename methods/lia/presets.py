@@ -12,7 +12,6 @@ from benchbed.interfaces.training import TrainingSchedule
 from ..training import presets
 from ..training.recipe import Additions, Recipe
 
-
 # The rows of the published ablation tables (4 and 5), in the words of a configuration; `tiny` has 20 directions.
 VARIANTS: dict[str, dict[str, Any]] = {
     **{f"m{directions}": {"motion_dim": directions} for directions in (5, 10, 40)},

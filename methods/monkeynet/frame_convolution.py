@@ -7,7 +7,7 @@ from functools import partial
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-from ..blocks.convolution import DownBlock, UpBlock
+from ..blocks.convolution import DownBlock, UpBlock, convolve_doubled
 
 
 class FrameConvolution(nn.Conv2d):
@@ -28,6 +28,16 @@ class FrameConvolution(nn.Conv2d):
         )
 
 
+class DoublingFrameConvolution(FrameConvolution):
+    """Nearest x2, then a 3x3 convolution of frames; `(B, in, H, W)` -> `(B, out, 2H, 2W)`."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels, 3, padding=1)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return convolve_doubled(input, self.weight.squeeze(2), self.bias)
+
+
 # For the shared encoder and decoder.
 FRAME_DOWN = partial(DownBlock, convolution=FrameConvolution)
-FRAME_UP = partial(UpBlock, convolution=FrameConvolution)
+FRAME_UP = partial(UpBlock, convolution=DoublingFrameConvolution)

@@ -17,7 +17,7 @@ OPTIONS = (ALIGNED, *TRANSFER_OPTIONS)
 OFFICIAL_FILES = {"moving-gif-ckp.pth.tar": "moving-gif"}
 
 DATASETS = {
-    "taichi": "taichi",
+    "taichi": "taichi-mocogan",  # 64x64 videos of the MoCoGAN paper, not TaiChiHD
     "nemo": "nemo",
     "bair": "bair",
     "moving-gif": "mgif",

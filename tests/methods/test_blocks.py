@@ -11,7 +11,7 @@ from torch import nn
 
 from benchbed.errors import BenchbedError
 from benchbed.methods.blocks.antialias import AntiAliasDownsample, ImagePyramid, antialias_kernel
-from benchbed.methods.blocks.convolution import SingleMapConvolution
+from benchbed.methods.blocks.convolution import SingleMapConvolution, convolve_doubled
 from benchbed.methods.blocks.gaussians import expected_position, gaussian_maps, spatial_softmax
 from benchbed.methods.blocks.grids import coordinate_grid, warp
 from benchbed.methods.blocks.hourglass import Hourglass
@@ -168,3 +168,31 @@ def test_a_convolution_to_a_single_map_is_the_plain_one(size):
     assert torch.allclose(single(features), expected, atol=2e-6)
     single(features).sum().backward()
     assert single.weight.grad is not None and single.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("shape", "layout"),
+    [
+        ((2, 5, 4, 6), torch.contiguous_format),
+        ((2, 5, 4, 6), torch.channels_last),
+        ((2, 5, 3, 4, 6), torch.contiguous_format),
+    ],
+)
+def test_convolving_doubled_pixels_at_the_low_resolution_is_the_plain_way(shape, layout):
+    torch.manual_seed(0)
+    axes = len(shape) - 2
+    features = torch.randn(shape, dtype=torch.double).to(memory_format=layout).requires_grad_()
+    weight = torch.randn(3, 5, *[3] * axes, dtype=torch.double, requires_grad=True)
+    bias = torch.randn(3, dtype=torch.double, requires_grad=True)
+    doubled = nn.functional.interpolate(features, scale_factor=[1.0] * (axes - 2) + [2.0, 2.0])
+    plain = nn.functional.conv2d if axes == 2 else nn.functional.conv3d
+    expected = plain(doubled, weight, bias, padding=1)
+    output = convolve_doubled(features, weight, bias)
+    torch.testing.assert_close(output, expected, rtol=0, atol=1e-12)
+    assert output.is_contiguous(memory_format=layout)
+    upstream = torch.randn_like(expected)
+    inputs = (features, weight, bias)
+    ours = torch.autograd.grad((output * upstream).sum(), inputs)
+    theirs = torch.autograd.grad((expected * upstream).sum(), inputs)
+    for gradient, wanted in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(gradient, wanted, rtol=0, atol=1e-11)

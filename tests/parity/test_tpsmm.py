@@ -91,7 +91,10 @@ def warping_loss(fixture: Fixture, stage: Stage, inputs: Inputs) -> Mapping[str,
 def equivariance(fixture: Fixture, stage: Stage, inputs: Inputs) -> Mapping[str, Tensor]:
     weights = inputs["control_params_random_given"].transpose(1, 2)
     controls = control_grid(round(weights.shape[1] ** 0.5), weights)
-    warp, driving = ThinPlateSpline(inputs["theta_random_given"], controls, weights), inputs["image_driving"]
+    warp, driving = (
+        ThinPlateSpline(inputs["theta_random_given"], controls, weights.expand(-1, -1, 2)),
+        inputs["image_driving"],
+    )
     detector, frame = networks(fixture.path)["kp_detector"], warp.frame(driving)
     transformed = detector(frame)
     return {
