@@ -159,6 +159,7 @@ def _aggregate_one(
         "evaluator": measure.evaluator_names,
         "key": measure.key,
         "partial": section.partial,
+        "incomplete": section.incomplete,
         "reduction": "set" if measure.level == "set" else measure.reduction,
         "n_identities": 0,
         "influences": [],

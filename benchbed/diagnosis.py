@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from benchbed.errors import BenchbedError
-from benchbed.real_features import cache_folder
+from benchbed.files import cache_folder
 from benchbed.registry import Card, cards, registry
 
 LIBRARIES = (

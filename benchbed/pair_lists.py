@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from benchbed.datasets.layouts import clip_name
 from benchbed.errors import BenchbedError
 
 COLUMNS = ("source", "driving")
@@ -128,8 +129,4 @@ def match_pairs(listed: PairList, clips: Iterable[str], dataset: str) -> Matched
 
 
 def _stem(name: str) -> str:
-    path = PurePosixPath(name)
-    # ids of published videos hold dots and number signs: only what is surely a file's suffix goes
-    return (
-        path.stem if path.suffix.lower() in (".mp4", ".png", ".jpg", ".jpeg", ".gif", ".avi") else path.name
-    )
+    return clip_name(PurePosixPath(name).name)

@@ -14,6 +14,7 @@ from benchbed.arithmetic import flush_denormals
 from benchbed.datasets.catalog import open_dataset
 from benchbed.errors import BenchbedError
 from benchbed.interfaces.dataset import Dataset
+from benchbed.interfaces.listed import ListedDataset
 from benchbed.interfaces.protocol import Case, CaseRequest, Protocol
 from benchbed.measuring import Instrument, Instruments, Unavailable, choose_evaluator
 from benchbed.pair_lists import match_pairs, read_pair_list
@@ -55,6 +56,7 @@ class RunRequest:
     )
     seed: int = 0
     save_samples: int = 2
+    settings: tuple[str, ...] = ()  # of protocols that have several (`reconstruction N_ref=3`); empty: all
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ class Section:
     Args:
         setting: what tells them apart from other cases of the protocol, empty where it has one setting only.
         available: how many cases there would be without `--limit`.
+        incomplete: `471 of 495` where the data set lacks clips of its split, else empty.
         methods: those that take part.
         points: finds the key points by which motion is measured, where the data set does not know them; None: nothing.
         notes: sentences a reader of its table has to know.
@@ -113,10 +116,17 @@ class Section:
     methods: tuple[MethodPlan, ...]
     points: Instrument | None = None
     notes: tuple[str, ...] = ()
+    incomplete: str = ""
+
+    @property
+    def limited(self) -> bool:
+        """Whether `--limit` left cases out."""
+        return len(self.cases) < self.available
 
     @property
     def partial(self) -> bool:
-        return len(self.cases) < self.available
+        """Whether its numbers are those of a part of the split: never a baseline, never a row beside full ones."""
+        return self.limited or bool(self.incomplete)
 
 
 @dataclass(frozen=True)
@@ -187,12 +197,13 @@ def _method_plan(
 def ablation_variants(method: MethodPlan) -> tuple[MethodPlan, ...]:
     """The variants that a method's card names, with their own weights or another configuration of the full ones.
 
-    A variant whose weights were given for the full method alone (`--checkpoint`) is another configuration of them.
+    A variant that is trained with a preset of its own has no weights where none are bundled: its row says so.
     """
     variants = []
     for variant in method.card.data.get("ablation", []):
         bundled = variant.get("checkpoints", {}).get("puppets")
-        checkpoint = method.card.folder / bundled if bundled else method.checkpoint
+        own = None if "preset" in variant else method.checkpoint
+        checkpoint = method.card.folder / bundled if bundled else own
         configuration = variant.get("configuration", method.configuration)
         variants.append(_method_plan(method.card, checkpoint, configuration, variant["name"]))
     return tuple(variants)
@@ -310,7 +321,7 @@ def plan_sections(
     """The cases and measures of one protocol on one dataset, a section per setting."""
     wanted, listed, notes = _case_request(protocol, dataset, request)
     rules = protocol.load()()
-    by_setting = plan_cases(protocol, dataset, request, wanted)
+    by_setting = _chosen_settings(protocol, plan_cases(protocol, dataset, request, wanted), request, methods)
     return [
         _section(protocol, rules, dataset, request, methods, instruments, setting, cases, listed, notes)
         for setting, cases in by_setting.items()
@@ -340,6 +351,35 @@ def plan_cases(
     return by_setting
 
 
+def _chosen_settings(
+    protocol: Card, by_setting: dict[str, list[Case]], request: RunRequest, methods: tuple[MethodPlan, ...]
+) -> dict[str, list[Case]]:
+    """Those that the request names; all where it names none, or the protocol has one alone.
+
+    Raises:
+        BenchbedError: a setting that is not there; or a one-shot method, scored by the best of all views up to a
+            setting, is to leave some of them out.
+    """
+    if not request.settings or list(by_setting) == [""]:
+        return by_setting
+    known, chosen = list(by_setting), set(request.settings)
+    for name in request.settings:
+        if name not in by_setting:
+            raise BenchbedError(
+                f"protocol '{protocol.name}' has no setting '{name}'; known: {', '.join(known)}"
+            )
+        before = [
+            one for one in known[: known.index(name)] if one.partition("=")[0] == name.partition("=")[0]
+        ]
+        one_shot = next((method.name for method in methods if not method.few_shot), None)
+        if one_shot is not None and not chosen.issuperset(before):
+            raise BenchbedError(
+                f"{one_shot} takes one view at a time and is scored by the best of all views up to '{name}'; name "
+                f"the settings before it too: {', '.join(before)}"
+            )
+    return {name: cases for name, cases in by_setting.items() if name in chosen}
+
+
 def _section(
     protocol: Card,
     rules: Protocol,
@@ -352,7 +392,7 @@ def _section(
     listed: str,
     notes: tuple[str, ...],
 ) -> Section:
-    names = request.metrics or rules.metrics(dataset.domain, cases)
+    names = request.metrics or _applicable(dataset, rules.metrics(dataset.domain, cases))
     version = f"{protocol.name}@{protocol.data['version']}"
     described = " ".join(part for part in (version, setting, listed) if part)
     planned = [
@@ -371,7 +411,15 @@ def _section(
         methods=methods,
         points=_motion_instrument(dataset, cases, [measure for measure, _ in planned], instruments),
         notes=notes,
+        incomplete=dataset.incomplete(request.split) if isinstance(dataset, ListedDataset) else "",
     )
+
+
+def _applicable(dataset: Dataset, names: Sequence[str]) -> tuple[str, ...]:
+    """Those of a protocol's metrics that apply to the data set, where it says which do."""
+    if not isinstance(dataset, ListedDataset):
+        return tuple(names)
+    return tuple(name for name in names if name.partition("/")[0] in dataset.metrics)
 
 
 def _motion_instrument(
@@ -411,7 +459,8 @@ def _case_request(
     listed = read_pair_list(request.pairs)
     matched = match_pairs(listed, [clip.id for clip in dataset.clips(request.split)], dataset.name)
     digest = hashlib.sha256(json.dumps(matched.pairs).encode()).hexdigest()[:8]
-    note = f"pairs of {listed.name} (sha256 {listed.sha256[:12]}...)"
+    published = dataset.published_pairs(listed.sha256) if isinstance(dataset, ListedDataset) else ""
+    note = f"pairs of {listed.name} (sha256 {listed.sha256[:12]}...{f', {published}' if published else ''})"
     notes = (note, matched.note) if matched.note else (note,)
     # The draw of references still has a seed; the pairs have none.
     return replace(drawn, pairs=matched.pairs, case_count=None), f"pairs={digest}", notes
@@ -454,7 +503,11 @@ def build_plan(request: RunRequest, methods: tuple[MethodPlan, ...] | None = Non
         for name in request.datasets or (protocol.data.get("default_dataset", "puppets"),):
             if name not in opened:
                 opened[name] = open_dataset(
-                    name, resolution=request.resolution, domain=request.domain, alpha=request.alpha
+                    name,
+                    resolution=request.resolution,
+                    domain=request.domain,
+                    alpha=request.alpha,
+                    split=request.split,
                 )
             taking_part = methods or _taking_part(protocol, planned, request)
             sections += plan_sections(protocol, opened[name], request, taking_part, instruments)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import zipfile
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
@@ -14,8 +13,9 @@ import torch
 from torch import Tensor
 
 from benchbed.errors import StoreError
+from benchbed.files import cache_folder
 from benchbed.frames import to_float
-from benchbed.interfaces.dataset import Dataset
+from benchbed.interfaces.dataset import ClipFrames, Dataset
 from benchbed.interfaces.evaluator import Features, features_from_arrays, features_to_arrays
 from benchbed.measuring import Instrument
 from benchbed.tracking.store import file_name, save_arrays, write_atomically
@@ -32,14 +32,6 @@ ROWS = {"segments": 1}
 # What came first is kept: with a set that does not fit, dropping the oldest would drop everything just before its use.
 HELD_CLIPS = 2  # a case has a source clip and a target clip
 HELD_BYTES = 2 << 30
-
-
-def cache_folder() -> Path:
-    """`$BENCHBED_CACHE`, else the user's cache folder."""
-    configured = os.environ.get("BENCHBED_CACHE")
-    if configured:
-        return Path(configured)
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "benchbed"
 
 
 @dataclass
@@ -70,11 +62,11 @@ class RealFeatures:
         self._warned = False
         self.counts = FeatureCounts()
 
-    def chunk(self, instrument: Instrument, clip: str, frames: Tensor, index: int) -> Features:
+    def chunk(self, instrument: Instrument, clip: str, frames: ClipFrames, index: int) -> Features:
         """Features of the frames `[CHUNK * index, CHUNK * (index + 1))` of a clip.
 
         Args:
-            frames: all frames of the clip, uint8 `[T, 3, H, W]` on any device.
+            frames: all frames of the clip, uint8 `[T, 3, H, W]` on any device; looked at where features are not held.
         """
         count = min(CHUNK, frames.shape[0] - CHUNK * index)
         if not instrument.card.data["cache"]:
@@ -92,7 +84,7 @@ class RealFeatures:
         return held[fingerprint][index]
 
     def _uncached(
-        self, instrument: Instrument, clip: str, frames: Tensor, index: int, count: int
+        self, instrument: Instrument, clip: str, frames: ClipFrames, index: int, count: int
     ) -> Features:
         key = (instrument.evaluator.fingerprint, clip, index)
         if key in self._in_memory:
@@ -106,10 +98,10 @@ class RealFeatures:
             self._in_memory[key] = features
         return features
 
-    def _float_chunk(self, frames: Tensor, index: int) -> Tensor:
+    def _float_chunk(self, frames: ClipFrames, index: int) -> Tensor:
         return to_float(frames[CHUNK * index : CHUNK * (index + 1)].to(self._device))
 
-    def _load(self, instrument: Instrument, clip: str, frames: Tensor) -> list[Features]:
+    def _load(self, instrument: Instrument, clip: str, frames: ClipFrames) -> list[Features]:
         # The device type belongs to the name: CPU and GPU features differ by float noise, and identical frames
         # have to score exactly zero.
         path = (

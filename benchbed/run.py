@@ -135,7 +135,7 @@ def compile_results(plan: RunPlan, store: Store, summary: ExecutionSummary) -> R
     notes += [
         f"{section.dataset.name}: {len(section.cases)} of {section.available} cases (--limit)"
         for section in plan.sections
-        if section.partial
+        if section.limited
     ]
     notes = list(dict.fromkeys(notes))
     store.write_text("tables/notes.txt", "\n".join(notes))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from benchbed.frames import quantise, to_float
+from benchbed.interfaces.dataset import ClipFrames
 from benchbed.interfaces.evaluator import Features, PerceptualFeatures, PooledFeatures, SegmentFeatures
 from benchbed.interfaces.metric import Sample, SetFeatures
 from benchbed.measuring import Instrument
@@ -84,7 +85,7 @@ class RealClip:
     """A real clip: its id, and its frames uint8 `[T, 3, H, W]` on any device."""
 
     id: str
-    frames: Tensor
+    frames: ClipFrames
 
 
 class SourceFrame:

@@ -44,7 +44,7 @@ from benchbed.cli.results import log_to_mlflow, print_result
 @click.option(
     "--dataset",
     metavar="D|PATH",
-    help="A registered name, or a folder of videos. Default: puppets, for zero-shot puppets-creatures.",
+    help="A registered name, a prepared root, a folder of videos or a CSV of clips. Default: puppets, for zero-shot puppets-creatures.",
 )
 @click.option("--name", help="What the rows are called. Default: the folder's name.")
 @click.option(

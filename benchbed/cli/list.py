@@ -116,7 +116,8 @@ def _details(card: Card) -> list[str]:
 
 def _text(value: object) -> str:
     if isinstance(value, list):
-        return ", ".join(map(str, value))
+        between = " | " if any(isinstance(item, dict) for item in value) else ", "
+        return between.join(map(_text, value))
     if isinstance(value, dict):
         return "; ".join(f"{key} {_text(item)}" for key, item in value.items())
     return " ".join(str(value).split())

@@ -23,8 +23,9 @@ COMMANDS = {
     "check": ("benchbed.cli.check", "Has any number moved since the baseline? Exit status 1 if so."),
     "explain": ("benchbed.cli.explain", "Formula, variants and source of a metric."),
     "list": ("benchbed.cli.list", "What is installed: methods, metrics, protocols, datasets, evaluators."),
+    "ablate": ("benchbed.cli.ablate", "Which directions of a method's published ablations hold here?"),
     "train": ("benchbed.cli.train", "Train a method, or a puppet evaluator."),
-    "data": ("benchbed.cli.data", "Look at datasets."),
+    "data": ("benchbed.cli.data", "Standard data sets: list, prepare, verify."),
     "weights": ("benchbed.cli.weights", "The weights store: list, pull, verify, add."),
     "validate-metrics": (
         "benchbed.cli.validate_metrics",

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     "datasets",
     multiple=True,
     metavar="D|PATH",
-    help="A registered name, or a folder of videos; may be repeated. Default: puppets, for zero-shot puppets-creatures.",
+    help="A registered name, a prepared root, a folder of videos or a CSV of clips; may be repeated. Default: puppets, for zero-shot puppets-creatures.",
 )
 @metric_option
 @click.option(
@@ -89,6 +89,13 @@ if TYPE_CHECKING:
 )
 @limit_option
 @pairs_option
+@click.option(
+    "--setting",
+    "settings",
+    multiple=True,
+    metavar="TEXT",
+    help="Only this setting of a protocol that has several ('reconstruction N_ref=3'); may be repeated.",
+)
 @seed_option
 @out_option
 @fresh_option
@@ -105,7 +112,7 @@ if TYPE_CHECKING:
 @quiet_option
 def run_command(
     protocols, methods, all_methods, datasets, metrics, checkpoints, configurations, evaluators, transfer, split,
-    resolution, domain, alpha, device, precision, batch_size, limit, pairs, seed, out, fresh, save_samples, mlflow_uri, no_mlflow,
+    resolution, domain, alpha, device, precision, batch_size, limit, pairs, settings, seed, out, fresh, save_samples, mlflow_uri, no_mlflow,
     workers, dry_run, quiet,
 ) -> int:  # fmt: skip
     """Run methods through protocols on datasets and print the table.
@@ -148,6 +155,7 @@ def run_command(
             pairs=parse_pairs(pairs),
             seed=seed,
             save_samples=save_samples,
+            settings=settings,
         )
     )
     if dry_run:

@@ -1,4 +1,4 @@
-"""Which files below a folder are clips, told by content and layout; decodes nothing."""
+"""Which files below a folder, or inside its tar shards, are clips: told by content and layout; decodes nothing."""
 
 from __future__ import annotations
 
@@ -9,29 +9,15 @@ from PIL import Image
 
 from benchbed.datasets.containers import is_gif, is_image, is_video
 from benchbed.datasets.images import DECODING_ERRORS, check_readable, has_alpha
-from benchbed.datasets.video_io import HEADER_ERRORS, VIDEO_SUFFIXES, strip_length
+from benchbed.datasets.layouts import CLIP_SUFFIXES, IMAGE_SUFFIXES, ClipFile, Found, sort_out
+from benchbed.datasets.shard_clips import sort_members
+from benchbed.datasets.shards import StoredFile
+from benchbed.datasets.video_io import strip_length
+from benchbed.datasets.video_stream import opened_video
 from benchbed.errors import ClipError
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-CLIP_SUFFIXES = (*VIDEO_SUFFIXES, ".gif")
-# In a sub-folder, images this wide are strips and narrower ones the frames of one clip (frames of 2:1 exist).
-STRIP_IN_SUBFOLDER = 4
+SHARD_SUFFIX = ".tar"
 DEEPEST = 8
-
-
-@dataclass(frozen=True)
-class ClipFile:
-    """One clip on disk.
-
-    Args:
-        id: path relative to the split's folder, with `/`.
-        files: the clip's one file, or the frames of a folder sorted by name.
-        is_folder: whether it is a folder of frames.
-    """
-
-    id: str
-    files: tuple[Path, ...]
-    is_folder: bool
 
 
 @dataclass(frozen=True)
@@ -51,59 +37,79 @@ class Probe:
 
 
 def scan(root: Path) -> Scan:
-    """All clips below a folder.
+    """All clips below a folder, tar shards included.
 
     Raises:
         OSError: a folder cannot be listed.
     """
-    clips: list[ClipFile] = []
-    stills: list[str] = []
-    strays: list[str] = []
-    _scan_folder(root, root, clips, stills, strays)
+    found = Found()
+    _scan_folder(root, root, root.resolve(), found)
+    return _sorted(found)
+
+
+def scan_shard(shard: Path) -> Scan:
+    """All clips of one tar shard."""
+    found = Found()
+    _scan_shard(shard.parent, shard, found)
+    return _sorted(found)
+
+
+def _sorted(found: Found) -> Scan:
     ignored = []
-    if stills:
-        ignored.append(f"{_count(len(stills), 'still image')} ignored, a still is no clip ({_some(stills)})")
-    if strays:
-        ignored.append(f"{_count(len(strays), 'file')} ignored, neither video nor image ({_some(strays)})")
-    return Scan(tuple(sorted(clips, key=lambda clip: clip.id)), tuple(ignored))
+    for names, noun, why in (
+        (found.stills, "still image", "a still is no clip"),
+        (found.strays, "file", "neither video nor image"),
+        (
+            found.outside,
+            "link",
+            "it leads out of the data set's folder or back into itself: copy the files in",
+        ),
+    ):
+        if names:
+            ignored.append(f"{_count(len(names), noun)} ignored, {why} ({_some(names)})")
+    return Scan(tuple(sorted(found.clips, key=lambda clip: clip.id)), (*ignored, *found.notes))
 
 
-def _scan_folder(
-    root: Path, folder: Path, clips: list[ClipFile], stills: list[str], strays: list[str]
-) -> None:
-    images: list[Path] = []
-    videos: list[Path] = []
-    others: list[str] = []
+def _scan_folder(root: Path, folder: Path, inside: Path, found: Found) -> None:
+    images: list[StoredFile] = []
+    videos: list[StoredFile] = []
     for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
         if entry.name.startswith("."):
             continue
-        if entry.is_dir():
+        if entry.is_symlink() and not _stays_inside(entry, inside):
+            found.outside.append(_id(root, entry))
+        elif entry.is_dir():
             if len(entry.relative_to(root).parts) < DEEPEST:
-                _scan_folder(root, entry, clips, stills, strays)
-            continue
-        kind = _kind(entry)
-        if kind == "image":
-            images.append(entry)
-        elif kind == "video":
-            videos.append(entry)
+                _scan_folder(root, entry, inside, found)
+        elif entry.suffix.lower() == SHARD_SUFFIX:
+            _scan_shard(root, entry, found)
         else:
-            others.append(_id(root, entry))
-    strays += others
-    clips += [ClipFile(_id(root, path), (path,), is_folder=False) for path in videos]
-    if not images:
-        return
-    lengths = {path: _strip_length(path) for path in images}
-    if folder == root or videos:
-        strips = [path for path in images if lengths[path] != 1]
-    else:
-        strips = images if all(length >= STRIP_IN_SUBFOLDER for length in lengths.values()) else []
-    if strips:
-        clips += [ClipFile(_id(root, path), (path,), is_folder=False) for path in strips]
-        stills += [_id(root, path) for path in images if path not in strips]
-    elif folder == root or videos or len(images) == 1:
-        stills += [_id(root, path) for path in images]
-    else:
-        clips.append(ClipFile(_id(root, folder), tuple(images), is_folder=True))
+            kind = _kind(entry)
+            if kind == "other":
+                found.strays.append(_id(root, entry))
+            else:
+                (images if kind == "image" else videos).append(entry)
+    sort_out(_id(root, folder) if folder != root else "", videos, images, found)
+
+
+def _stays_inside(link: Path, inside: Path) -> bool:
+    """Whether a link leads to something below the data set's folder, and not to a folder it lies in itself."""
+    try:
+        target = link.resolve(strict=True)
+    except (OSError, RuntimeError):
+        return not link.is_dir()  # dangling: reading it says what is wrong
+    return target.is_relative_to(inside) and not link.parent.resolve().is_relative_to(target)
+
+
+def _scan_shard(root: Path, shard: Path, found: Found) -> None:
+    below = shard.parent.relative_to(root).as_posix()
+    prefix = "" if below == "." else f"{below}/"
+    try:
+        sort_members(shard, prefix, found)
+    except OSError as error:
+        found.notes.append(f"shard {shard} cannot be read: {error.strerror or error}; its clips are missing")
+    except ClipError as error:
+        found.notes.append(f"shard {error}; its clips are missing")
 
 
 def _kind(path: Path) -> str:
@@ -122,42 +128,29 @@ def _kind(path: Path) -> str:
     return "image" if suffix in IMAGE_SUFFIXES else "other"
 
 
-def _strip_length(path: Path) -> int:
-    """Frames side by side in an image; 0 where its header is broken, so that a broken strip stays a clip."""
-    try:
-        with Image.open(path) as image:
-            return strip_length(*image.size)
-    except DECODING_ERRORS:
-        return 0
-
-
 def probe(file: ClipFile) -> Probe:
     """Frame sizes of a clip from its headers.
 
     Raises:
         ClipError: the header cannot be read.
     """
+    if file.broken:
+        raise ClipError(file.broken)
     if file.is_folder:
-        picked = {file.files[0], file.files[len(file.files) // 2], file.files[-1]}
-        found = [_probe_image(path, as_strip=False) for path in sorted(picked)]
+        picked = dict.fromkeys((file.files[0], file.files[len(file.files) // 2], file.files[-1]))
+        found = [_probe_image(path, as_strip=False) for path in picked]
         return Probe(tuple(s for p in found for s in p.sizes), any(p.alpha for p in found))
     path = file.files[0]
     head = check_readable(path)
     if is_image(head) or is_gif(head):
         return _probe_image(path, as_strip=is_image(head))
-    import av
+    with opened_video(path) as (_, stream):
+        return Probe(((stream.height, stream.width),), False)
 
+
+def _probe_image(path: StoredFile, *, as_strip: bool) -> Probe:
     try:
-        with av.open(str(path), metadata_errors="replace") as container:
-            stream = container.streams.video[0]
-            return Probe(((stream.height, stream.width),), False)
-    except (av.FFmpegError, *HEADER_ERRORS) as error:
-        raise ClipError(f"{path} is no readable video") from error
-
-
-def _probe_image(path: Path, *, as_strip: bool) -> Probe:
-    try:
-        with Image.open(path) as image:
+        with path.open("rb") as stream, Image.open(stream) as image:
             width, height = image.size
             return Probe(
                 ((height, height if as_strip and strip_length(width, height) > 1 else width),),

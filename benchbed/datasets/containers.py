@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from benchbed.datasets.shards import StoredFile
 
 MATROSKA = b"\x1aE\xdf\xa3"
 MATROSKA_SEGMENT = b"\x18\x53\x80\x67"
@@ -30,7 +30,7 @@ def is_video(head: bytes) -> bool:
     )
 
 
-def declared_bytes(path: Path) -> int | None:
+def declared_bytes(path: StoredFile) -> int | None:
     """How long an AVI or Matroska/WebM file says it is; None for other kinds and where it does not say.
 
     Demuxers play such a file to where it was cut and report nothing. mp4 and mov declare their frames instead.

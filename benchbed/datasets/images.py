@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageOps
 
+from benchbed.datasets.shards import StoredFile
 from benchbed.errors import BenchbedError, ClipError
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def to_rgb(image: Image.Image, alpha: str) -> np.ndarray:
     return np.array(image.convert("RGB"))
 
 
-def decode_image(path: Path, alpha: str) -> tuple[np.ndarray, tuple[str, ...]]:
+def decode_image(path: StoredFile, alpha: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """One image file, read by content.
 
     Returns:
@@ -69,7 +70,7 @@ def decode_image(path: Path, alpha: str) -> tuple[np.ndarray, tuple[str, ...]]:
     check_readable(path)
     notes: list[str] = []
     try:
-        with Image.open(path) as opened:
+        with path.open("rb") as stream, Image.open(stream) as opened:
             image: Image.Image = opened
             image.load()  # a truncated file fails here, whoever decodes the pixels
             if has_alpha(image):
@@ -81,15 +82,17 @@ def decode_image(path: Path, alpha: str) -> tuple[np.ndarray, tuple[str, ...]]:
                 notes.append("gray to RGB")
             elif image.mode in ("P", "PA"):
                 notes.append("palette to RGB")
+            elif image.mode == "CMYK":
+                notes.append("CMYK to RGB")
             if image.getexif().get(0x0112, 1) != 1:
                 notes.append("turned as its EXIF orientation says")
                 image = ImageOps.exif_transpose(image)
             return to_rgb(image, alpha), tuple(notes)
     except DECODING_ERRORS as error:
-        raise ClipError(f"{path} cannot be decoded: {_reason(error)}; replace the file") from error
+        raise ClipError(f"{path} cannot be decoded: {reason_of(error)}; replace the file") from error
 
 
-def check_readable(path: Path) -> bytes:
+def check_readable(path: StoredFile) -> bytes:
     """The first 32 bytes of a file.
 
     Raises:
@@ -135,7 +138,7 @@ def read_image(
     return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))), tuple(notes)
 
 
-def _bits(path: Path, image: Image.Image) -> int:
+def _bits(path: StoredFile, image: Image.Image) -> int:
     """Bits per channel; Pillow opens 16-bit RGB PNG as 8 bits and says nothing."""
     if image.mode.startswith("I"):
         return 16
@@ -145,14 +148,16 @@ def _bits(path: Path, image: Image.Image) -> int:
     return 8
 
 
-def _eight_bits(path: Path, image: Image.Image) -> Image.Image:
+def _eight_bits(path: StoredFile, image: Image.Image) -> Image.Image:
     """A 16-bit image with 8 bits a channel, rounded (v / 257); Pillow would cut the low byte off."""
     if image.mode.startswith("I"):
         values = np.asarray(image).astype(np.float64)
         return Image.fromarray(np.clip(np.rint(values / 257.0), 0, 255).astype(np.uint8))
     import cv2
 
-    pixels = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    with path.open("rb") as stream:
+        content = np.frombuffer(stream.read(), dtype=np.uint8)
+    pixels = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.dtype != np.uint16:
         raise OSError("its 16-bit pixels cannot be decoded")
     pixels = np.rint(pixels / 257.0).astype(np.uint8)
@@ -162,7 +167,9 @@ def _eight_bits(path: Path, image: Image.Image) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(pixels[..., order]))
 
 
-def _reason(error: BaseException) -> str:
+def reason_of(error: BaseException) -> str:
+    """Why a file cannot be decoded, as part of a sentence."""
     if isinstance(error, Image.UnidentifiedImageError):
         return "it is no image of a known kind"
-    return (str(error) or type(error).__name__).rstrip(".").replace("\n", " ")
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return str(text).rstrip(".").replace("\n", " ")

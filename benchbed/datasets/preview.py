@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchbed.errors import BenchbedError
-from benchbed.interfaces.dataset import Dataset, ExactKeypoints
+from benchbed.interfaces.dataset import Dataset, ExactKeypoints, frame_count, frames_at
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw
@@ -52,12 +52,13 @@ def contact_sheet(
         top = MARGIN + row * row_height
         label = "   ".join((clip.id, clip.identity, *clip.tags))
         draw.text((MARGIN, top + 4), label, fill=(40, 40, 40))
-        images = dataset.frames(clip.id).numpy()
         points = dataset.keypoints(clip.id) if keypoints else None
-        columns = np.unique(np.linspace(0, len(images) - 1, min(frames, len(images))).round().astype(int))
+        length = frame_count(dataset, clip.id)
+        columns = np.unique(np.linspace(0, length - 1, min(frames, length)).round().astype(int))
+        images = frames_at(dataset, clip.id, columns.tolist()).numpy()
         for column, time in enumerate(columns):
             corner = (MARGIN + column * tile_width, top + LABEL_HEIGHT)
-            tile = Image.fromarray(np.ascontiguousarray(images[time].transpose(1, 2, 0)))
+            tile = Image.fromarray(np.ascontiguousarray(images[column].transpose(1, 2, 0)))
             sheet.paste(tile.resize((width * zoom, height * zoom), Image.Resampling.NEAREST), corner)
             if points is not None:
                 _dot(draw, points, int(time), corner, zoom, max(width, height) * zoom)

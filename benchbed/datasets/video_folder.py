@@ -1,21 +1,22 @@
-"""Any folder of videos as a dataset: video files, gifs, wide picture strips, folders of frames."""
+"""Any folder of videos as a dataset: video files, gifs, wide picture strips, folders of frames, tar shards."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from benchbed.datasets.clip_files import ClipFile, Scan, probe, scan
-from benchbed.datasets.images import check_alpha_rule, decode_image
-from benchbed.datasets.video_io import decoder_name, read_video
+from benchbed.datasets.clip_files import SHARD_SUFFIX, Scan, probe, scan, scan_shard
+from benchbed.datasets.clip_frames import clip_length, decode_clip, decode_frames, planes
+from benchbed.datasets.images import check_alpha_rule
+from benchbed.datasets.layouts import ClipFile, clip_name, without_doubles
+from benchbed.datasets.video_io import decoder_name
 from benchbed.errors import BenchbedError, ClipError
-from benchbed.frames import RESIZE_RULE, resize_frames
+from benchbed.frames import RESIZE_RULE
 from benchbed.interfaces.dataset import Clip, ExactKeypoints
 
 if TYPE_CHECKING:
@@ -35,10 +36,12 @@ def open_folder(
 
     Layouts: `path/train` and `path/test` with clips in them, or clips directly (all of them are `test`). A
     clip is a video file, a gif, one wide image (square frames side by side) or a folder of PNG/JPG frames, at
-    any depth. Opening reads names and headers only; a broken clip is reported when its frames are asked for.
+    any depth, on disk or inside tar shards (`KEY.mp4`, `KEY.FRAME.png` or `KEY/0000000.png`). Its id is its path
+    without the suffix, the same in all layouts. Opening reads names and headers only; a broken clip is reported
+    when its frames are asked for.
 
     Args:
-        path: the folder, or a single clip file.
+        path: the folder, or a single clip file or shard.
         resolution: frames are made square, this many pixels (stretched, as the field does); None takes the
             clips' own size where they are square and all alike, else 256.
         domain: `face`, `body`, `robot`, `animal` or `other`; decides which evaluators apply.
@@ -55,7 +58,9 @@ def open_folder(
         raise BenchbedError(f"dataset path '{path}' does not exist; give a folder of videos")
     splits: dict[str, Scan] = {}
     try:
-        if path.is_dir():
+        if path.suffix.lower() == SHARD_SUFFIX and path.is_file():
+            splits = {"test": scan_shard(path)}
+        elif path.is_dir():
             present = [split for split in SPLITS if (path / split).is_dir()]
             splits = {split: scan(path / split) for split in present} or {"test": scan(path)}
         else:
@@ -85,18 +90,22 @@ class VideoFolder:
         self._files: dict[str, ClipFile] = {}
         self._clips: dict[str, list[Clip]] = {}
         for split in sorted(splits):  # test before train: its ids stay as published lists have them
-            self._clips[split] = [self._register(split, file) for file in splits[split].clips]
+            self._clips[split] = [
+                self._register(split, file) for file in without_doubles(splits[split].clips)
+            ]
         size, sentences = _common_size([*self._files.values()], resolution, alpha)
         self.resolution = (size, size)
         ignored = [f"{split}: {note}" for split, found in splits.items() for note in found.ignored]
         self.notes = (*sentences, *ignored)
+        self._lengths: dict[str, int] = {}
         self._decoded: OrderedDict[str, Tensor] = OrderedDict()
         self._lock = Lock()
 
     def _register(self, split: str, file: ClipFile) -> Clip:
-        clip_id = file.id if file.id not in self._files else f"{split}/{file.id}"
+        name = clip_name(file.id)
+        clip_id = name if name not in self._files else f"{split}/{name}"
         self._files[clip_id] = file
-        return Clip(id=clip_id, identity=identity_of(file.id), domain=self.domain)
+        return Clip(id=clip_id, identity=identity_of(name), domain=self.domain)
 
     if TYPE_CHECKING:
         fingerprint: str  # a plain attribute to others; computed when asked for, as it reads all files
@@ -140,17 +149,47 @@ class VideoFolder:
         Raises:
             ClipError: the clip is corrupt, empty or truncated; the message names it.
         """
-        with self._lock:
-            if clip_id in self._decoded:
-                self._decoded.move_to_end(clip_id)
-                return self._decoded[clip_id]
+        held = self._held(clip_id)
+        if held is not None:
+            return held
         self.clip(clip_id)
-        frames = self._decode(self._files[clip_id])
+        frames = planes(decode_clip(self._files[clip_id], self._alpha, self.resolution))
         with self._lock:
+            self._lengths[clip_id] = len(frames)
             self._decoded[clip_id] = frames
             while len(self._decoded) > DECODED_CLIPS_KEPT:
                 self._decoded.popitem(last=False)
         return frames
+
+    def frames_at(self, clip_id: str, numbers: Sequence[int]) -> Tensor:
+        """Some frames of a clip, those of `frames` bit by bit, without decoding all the others; uint8 `[N, 3, H, W]`.
+
+        Raises:
+            ClipError: the clip is damaged as far as it was read, or has no such frame; the message names it.
+        """
+        held = self._held(clip_id)
+        if held is not None and min(numbers) >= 0 and max(numbers) < len(held):
+            return held[list(numbers)]
+        self.clip(clip_id)
+        return planes(decode_frames(self._files[clip_id], numbers, self._alpha, self.resolution))
+
+    def frame_count(self, clip_id: str) -> int:
+        """How many frames `frames` gives, from headers where they are to be trusted.
+
+        Raises:
+            ClipError: the clip is corrupt, empty or truncated as far as it was read.
+        """
+        if clip_id not in self._lengths:
+            self.clip(clip_id)
+            self._lengths[clip_id] = clip_length(self._files[clip_id])
+        return self._lengths[clip_id]
+
+    def _held(self, clip_id: str) -> Tensor | None:
+        with self._lock:
+            if clip_id not in self._decoded:
+                return None
+            self._decoded.move_to_end(clip_id)
+            return self._decoded[clip_id]
 
     def truth(self, source: str, driving: str, transfer: str) -> str | None:
         """None: nobody filmed one identity in another's motion. A clip drives itself, with itself as the answer."""
@@ -169,16 +208,6 @@ class VideoFolder:
                 content = _content_digest(self._files[clip.id])
                 digest.update(f"\n{split}\t{clip.id}\t{content}".encode())
         return digest.hexdigest()
-
-    def _decode(self, file: ClipFile) -> Tensor:
-        import torch
-
-        if file.is_folder:
-            parts = [decode_image(path, self._alpha)[0][None] for path in file.files]
-            frames = np.concatenate([resize_frames(part, self.resolution) for part in parts])
-        else:
-            frames = resize_frames(read_video(file.files[0], self._alpha).frames, self.resolution)
-        return torch.from_numpy(np.ascontiguousarray(frames.transpose(0, 3, 1, 2)))
 
 
 def identity_of(clip_id: str) -> str:

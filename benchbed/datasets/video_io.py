@@ -3,47 +3,35 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageSequence
 
-from benchbed.datasets.containers import declared_bytes, is_gif, is_image
+from benchbed.datasets.containers import is_gif, is_image
 from benchbed.datasets.images import (
     DECODING_ERRORS,
     check_alpha_rule,
     check_readable,
     decode_image,
     has_alpha,
+    reason_of,
     to_rgb,
+)
+from benchbed.datasets.shards import StoredFile, stored_bytes
+from benchbed.datasets.video_stream import (
+    DecodedVideo,
+    container_length,
+    no_such_frame,
+    read_container,
+    read_container_at,
 )
 from benchbed.errors import BenchbedError, ClipError
 from benchbed.files import replacing
 
 VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".avi", ".mkv", ".webm", ".mpg", ".mpeg")
-# Containers count frames that decoders drop or hide (edit lists, a broken last group): so many are no damage.
-FRAME_SLACK = 2
-# Containers without a frame count state a duration only, whose last frame's share is guessed by writers.
-DURATION_SLACK = 0.1
-# What PyAV raises beside its own errors on headers with absurd numbers and texts.
-HEADER_ERRORS = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, MemoryError)
-
-
-@dataclass(frozen=True)
-class DecodedVideo:
-    """All frames of one clip.
-
-    Args:
-        frames: uint8 `[T, H, W, 3]` RGB, T at least 1.
-        fps: frames per second as the container says, None where it does not.
-        notes: what was converted (`alpha dropped`, `turned by 90 degrees`, ...).
-    """
-
-    frames: np.ndarray
-    fps: float | None
-    notes: tuple[str, ...] = ()
 
 
 def decoder_name() -> str:
@@ -60,11 +48,11 @@ def strip_length(width: int, height: int) -> int:
     return width // height if height and width > height and width % height == 0 else 1
 
 
-def read_video(path: Path | str, alpha: str = "drop") -> DecodedVideo:
+def read_video(path: StoredFile | str, alpha: str = "drop") -> DecodedVideo:
     """All frames of a video file, a gif or a wide picture strip.
 
     Args:
-        path: the file; its suffix is not looked at.
+        path: the file, on disk or in a shard; its suffix is not looked at.
         alpha: `drop` shows the colour that is kept below transparent pixels, as the field's loaders do;
             `white` composites on white.
 
@@ -72,125 +60,125 @@ def read_video(path: Path | str, alpha: str = "drop") -> DecodedVideo:
         ClipError: missing, empty, truncated or corrupt, or a single still image; the message names the file.
         BenchbedError: another alpha rule.
     """
-    path = Path(path)
+    path = Path(path) if isinstance(path, str) else path
     check_alpha_rule(alpha)
     head = check_readable(path)
     if is_gif(head):
         return _read_gif(path, alpha)
     if is_image(head):
         return _read_strip(path, alpha)
-    return _read_container(path, alpha)
+    return read_container(path, alpha)
 
 
-def _read_strip(path: Path, alpha: str) -> DecodedVideo:
+def read_frames(path: StoredFile | str, numbers: Sequence[int], alpha: str = "drop") -> np.ndarray:
+    """Some frames of what `read_video` reads, the same pixels; the others are decoded only where they must be.
+
+    A video is entered at the key frame before each of them, a gif is read up to the last of them, a strip whole.
+
+    Args:
+        path, alpha: as for `read_video`.
+        numbers: frame numbers from 0, in any order, also repeated; not empty.
+
+    Returns:
+        uint8 `[N, H, W, 3]` RGB.
+
+    Raises:
+        ClipError: as `read_video`, for the part that was read, and where the clip has no such frame.
+    """
+    path = Path(path) if isinstance(path, str) else path
+    check_alpha_rule(alpha)
+    if not len(numbers) or min(numbers) < 0:
+        raise BenchbedError(f"{path}: frame numbers start at 0, got {list(numbers)}")
+    head = check_readable(path)
+    if is_gif(head):
+        frames = _read_gif(path, alpha, last=max(numbers)).frames
+    elif is_image(head):
+        frames = _read_strip(path, alpha).frames
+    else:
+        return read_container_at(path, numbers, alpha)
+    if max(numbers) >= len(frames):
+        raise no_such_frame(path, max(numbers), len(frames))
+    return frames[list(numbers)]
+
+
+def video_length(path: StoredFile | str) -> int:
+    """How many frames `read_video` gives, from headers and packets where they are to be trusted.
+
+    Raises:
+        ClipError: as `read_video`, as far as the file was looked at.
+    """
+    path = Path(path) if isinstance(path, str) else path
+    head = check_readable(path)
+    if is_gif(head):
+        _check_end_mark(path, "")
+        try:
+            with path.open("rb") as stream, Image.open(stream) as image:
+                return getattr(image, "n_frames", 1)
+        except DECODING_ERRORS as error:
+            raise ClipError(f"{path} cannot be decoded: {reason_of(error)}; replace the file") from error
+    if is_image(head):
+        try:
+            with path.open("rb") as stream, Image.open(stream) as image:
+                return _strip_count(path, *image.size)
+        except DECODING_ERRORS as error:
+            raise ClipError(f"{path} cannot be decoded: {reason_of(error)}; replace the file") from error
+    length = container_length(path)
+    return len(read_container(path, "drop").frames) if length is None else length
+
+
+def _read_strip(path: StoredFile, alpha: str) -> DecodedVideo:
     pixels, notes = decode_image(path, alpha)
     height, width = pixels.shape[:2]
+    count = _strip_count(path, width, height)
+    frames = pixels.reshape(height, count, height, 3).swapaxes(0, 1)
+    return DecodedVideo(np.ascontiguousarray(frames), None, notes)
+
+
+def _strip_count(path: StoredFile, width: int, height: int) -> int:
     count = strip_length(width, height)
     if count == 1:
         raise ClipError(
             f"{path} is a single still image of {width}x{height}, no clip; "
             "frames side by side need a width that is a multiple of the height"
         )
-    frames = pixels.reshape(height, count, height, 3).swapaxes(0, 1)
-    return DecodedVideo(np.ascontiguousarray(frames), None, notes)
+    return count
 
 
-def _read_gif(path: Path, alpha: str) -> DecodedVideo:
+def _read_gif(path: StoredFile, alpha: str, last: int | None = None) -> DecodedVideo:
+    """All frames, or those up to number `last`."""
     frames: list[np.ndarray] = []
     durations: list[float] = []
     transparent = False
     try:
-        with Image.open(path) as image:
-            for frame in ImageSequence.Iterator(image):
+        with path.open("rb") as stream, Image.open(stream) as image:
+            for number, frame in enumerate(ImageSequence.Iterator(image)):
                 frame.load()  # Pillow has painted it over the frames before, by their disposal
                 transparent = transparent or has_alpha(frame)
                 durations.append(float(frame.info.get("duration", 0)))
                 frames.append(to_rgb(frame, alpha))
+                if number == last:
+                    break
     except DECODING_ERRORS as error:
         raise ClipError(
-            f"{path} cannot be decoded after {len(frames)} frames: {_reason(error)}; replace the file"
+            f"{path} cannot be decoded after {len(frames)} frames: {reason_of(error)}; replace the file"
         ) from error
-    with path.open("rb") as stream:
-        stream.seek(-min(path.stat().st_size, 16), os.SEEK_END)
-        tail = stream.read().rstrip(b"\0")
-    if not tail.endswith(b";") or not frames:
-        raise ClipError(f"{path} is truncated: the gif stops after {len(frames)} frames without its end mark")
+    if last is None or len(frames) <= last:
+        _check_end_mark(path, f" after {len(frames)} frames")
     mean = sum(durations) / len(durations)
-    notes = ("alpha dropped" if alpha == "drop" else "alpha composited on white",) if transparent else ()
-    return DecodedVideo(np.stack(frames), 1000.0 / mean if mean > 0 else None, notes)
-
-
-def _read_container(path: Path, alpha: str) -> DecodedVideo:
-    import av
-
-    declared, actual = declared_bytes(path), path.stat().st_size
-    if declared is not None and actual < declared:
-        raise ClipError(f"{path} is truncated: it has {actual} bytes of the {declared} its header declares")
-    frames: list[np.ndarray] = []
-    try:
-        with av.open(str(path), metadata_errors="replace") as container:
-            if not container.streams.video:
-                raise ClipError(f"{path} holds no video stream; replace the file")
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
-            fps = float(stream.average_rate) if stream.average_rate else None
-            expected = _expected_frames(container, stream, fps)
-            turned, transparent = 0, False
-            for frame in container.decode(stream):
-                if frame.is_corrupt:
-                    raise ClipError(f"{path} is damaged at frame {len(frames)}; replace the file")
-                transparent = transparent or any(c.is_alpha for c in frame.format.components)
-                turned = round(getattr(frame, "rotation", 0) / 90) % 4
-                frames.append(_frame_pixels(frame, alpha, turned))
-                if frames[-1].shape != frames[0].shape:
-                    raise ClipError(f"{path} changes its frame size at frame {len(frames) - 1}; re-encode it")
-    except (av.FFmpegError, *HEADER_ERRORS) as error:
-        if not frames:
-            raise ClipError(
-                f"{path} is no readable video: {_reason(error)}; it is corrupt, cut off or of an unknown kind"
-            ) from error
-        raise ClipError(
-            f"{path} cannot be decoded after {len(frames)} frames: {_reason(error)}; replace the file"
-        ) from error
-    if not frames:
-        raise ClipError(f"{path} holds no decodable frame; replace the file")
-    if len(frames) < expected:
-        raise ClipError(
-            f"{path} is truncated: {len(frames)} frames decoded, its container promises {expected} or more"
-        )
     notes = []
     if transparent:
         notes.append("alpha dropped" if alpha == "drop" else "alpha composited on white")
-    if turned:
-        notes.append(f"turned by {90 * turned} degrees as its container says")
-    return DecodedVideo(np.stack(frames), fps, tuple(notes))
+    if last is None and len(set(durations)) > 1:
+        notes.append("variable frame rate: every frame counts once, however long it was shown")
+    return DecodedVideo(np.stack(frames), 1000.0 / mean if mean > 0 else None, tuple(notes))
 
 
-def _expected_frames(container, stream, fps: float | None) -> int:
-    """The least number of frames that a whole file gives."""
-    if stream.frames:
-        return stream.frames - FRAME_SLACK
-    if stream.duration and stream.time_base:
-        seconds = float(stream.duration * stream.time_base)
-    elif container.duration:
-        seconds = container.duration / 1e6
-    else:
-        return 1
-    return int(seconds * fps * (1 - DURATION_SLACK)) - FRAME_SLACK if fps else 1
-
-
-def _frame_pixels(frame, alpha: str, turned: int) -> np.ndarray:
-    if alpha == "white" and any(component.is_alpha for component in frame.format.components):
-        pixels = to_rgb(Image.fromarray(frame.to_ndarray(format="rgba")), "white")
-    else:
-        pixels = frame.to_ndarray(format="rgb24")
-    # the display matrix counts counter-clockwise, and so does rot90
-    return np.ascontiguousarray(np.rot90(pixels, turned)) if turned else pixels
-
-
-def _reason(error: BaseException) -> str:
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return str(text).rstrip(".").replace("\n", " ")
+def _check_end_mark(path: StoredFile, where: str) -> None:
+    with path.open("rb") as stream:
+        stream.seek(-min(stored_bytes(path), 16), os.SEEK_END)
+        tail = stream.read().rstrip(b"\0")
+    if not tail.endswith(b";"):
+        raise ClipError(f"{path} is truncated: the gif stops{where} without its end mark")
 
 
 def write_video(path: Path | str, frames: np.ndarray, fps: float = 25.0) -> None:

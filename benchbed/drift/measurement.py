@@ -104,7 +104,7 @@ def read_measurement(folder: Path) -> Measurement:
     aggregated = pd.read_parquet(folder / "aggregate.parquet")
     if aggregated["partial"].any():
         raise BenchbedError(
-            f"run '{folder}' holds a part of the cases (--limit): neither a baseline nor to be compared with one"
+            f"run '{folder}' holds a part of the cases (--limit, or a partial split): neither a baseline nor to be compared with one"
         )
     cases = pd.read_parquet(folder / "cases.parquet")
     stages = pd.read_parquet(folder / "stages.parquet")

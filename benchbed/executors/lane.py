@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from multiprocessing import parent_process
@@ -22,7 +22,7 @@ from benchbed.executors.memory import MemoryMeter
 from benchbed.executors.unseen import SeenError, provenance_note, require_unseen
 from benchbed.frames import to_float
 from benchbed.generation import Stopwatch, in_chunks
-from benchbed.interfaces.dataset import Dataset
+from benchbed.interfaces.dataset import ClipFrames, Dataset, RandomAccess, frame_count, frames_at
 from benchbed.interfaces.method import Method
 from benchbed.interfaces.protocol import Case
 from benchbed.motion import motion_track
@@ -82,6 +82,30 @@ class ClipReader:
         self._shrink(keep=clip)
         return frames
 
+    def source(self, clip: str) -> ClipFrames:
+        """The frames of a clip of which perhaps only one is shown: those that are held, else decoded as needed.
+
+        Raises:
+            ClipError: the clip cannot be read.
+        """
+        if clip in self._held or not isinstance(self._dataset, RandomAccess):
+            return self.frames(clip)
+        return FramesOnDemand(self, clip)
+
+    def frames_at(self, clip: str, numbers: Sequence[int]) -> Tensor:
+        """Some frames, uint8 `[N, 3, H, W]`, in this thread beside what is being decoded ahead.
+
+        Raises:
+            ClipError: they cannot be read.
+        """
+        if clip in self._held:
+            return self.frames(clip)[list(numbers)]
+        return frames_at(self._dataset, clip, numbers)
+
+    def shape(self, clip: str) -> tuple[int, int, int, int]:
+        """`(T, 3, H, W)` of a clip."""
+        return (frame_count(self._dataset, clip), 3, *self._dataset.resolution)
+
     def _shrink(self, keep: str) -> None:
         sizes = {
             clip: future.result().nbytes
@@ -100,12 +124,30 @@ class ClipReader:
         self._pool.shutdown(cancel_futures=True)
 
 
+class FramesOnDemand:
+    """The frames of a source clip: single ones are reached directly, the first stretch of several decodes all."""
+
+    def __init__(self, reader: ClipReader, clip: str) -> None:
+        self._reader = reader
+        self._clip = clip
+        self._single: dict[int, Tensor] = {}
+        self.shape = reader.shape(clip)
+
+    def __getitem__(self, frames: slice) -> Tensor:
+        numbers = range(*frames.indices(self.shape[0]))
+        if len(numbers) != 1:
+            return self._reader.frames(self._clip)[frames]
+        if numbers[0] not in self._single:
+            self._single[numbers[0]] = self._reader.frames_at(self._clip, numbers)
+        return self._single[numbers[0]]
+
+
 class Lane:
     """What carries methods out in one process: decoded clips and features of real frames are kept between them.
 
     Args:
         advance: called for every case that is done, with what was worked on.
-        cache: folder of real-frame features, None for the user's (`benchbed.real_features.cache_folder`).
+        cache: folder of real-frame features, None for the user's (`benchbed.files.cache_folder`).
     """
 
     def __init__(
@@ -165,7 +207,7 @@ class Lane:
             real.counts = counted.setdefault(place, FeatureCounts())
             try:
                 if section.protocol.data.get("unseen", False):
-                    require_unseen(method.name, generator.trained_on, section.dataset)
+                    require_unseen(method.name, generator.trained_on, section.dataset, method.checkpoint)
             except SeenError as error:  # that is an answer, not a failure
                 self._refuse(section, method, cases, _reason(error), outcome, failed=False)
                 continue
@@ -282,11 +324,11 @@ def run_case(
             f"clip '{case.target}' has {target.shape[0]} frames and its driving clip '{case.driving}' "
             f"{driving.shape[0]}; they belong together frame by frame"
         )
-    source_clip = reader.frames(case.source.clip)
+    source_clip = reader.source(case.source.clip)
     drawn = () if case.references is None else case.references.frames(source_clip.shape[0])
     source_frame, shown = _views(case, method, drawn)
-    references = to_float(source_clip[list(shown)].to(device)) if shown else None
-    source = to_float(source_clip[source_frame].unsqueeze(0).to(device))
+    references = to_float(reader.frames_at(case.source.clip, shown).to(device)) if shown else None
+    source = to_float(source_clip[source_frame : source_frame + 1].to(device))
     decoding = time.perf_counter() - started
     stages = _decoded_stages(case, source, references, driving, target)
 

@@ -30,7 +30,7 @@ def execute(
     """Compute what the store does not hold yet; failures become records, never exceptions.
 
     Args:
-        cache: folder of real-frame features, None for the user's (`benchbed.real_features.cache_folder`).
+        cache: folder of real-frame features, None for the user's (`benchbed.files.cache_folder`).
         workers: methods at a time; None for as many as suit machine and frames.
 
     Raises:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from benchbed.datasets.clip_files import ClipFile
 from benchbed.datasets.containers import is_gif, is_image
 from benchbed.datasets.images import check_readable, decode_image
+from benchbed.datasets.layouts import ClipFile
+from benchbed.datasets.shards import StoredFile
 from benchbed.datasets.video_io import read_video
+from benchbed.datasets.video_stream import opened_video
 from benchbed.errors import ClipError
 from benchbed.executors.generators import UnusableFramesError
 from benchbed.external.names import CaseKey
@@ -137,7 +138,7 @@ class FileFrames:
         for start in range(0, len(video.frames), BATCH):
             yield video.frames[start : start + BATCH]
 
-    def _image(self, path: Path) -> np.ndarray:
+    def _image(self, path: StoredFile) -> np.ndarray:
         pixels, notes = decode_image(path, self._alpha)
         for note in notes:
             self._note(note)
@@ -167,7 +168,7 @@ class FileFrames:
         self._notes[text] = None
 
 
-def natural(path: Path) -> list[tuple[int, int, str]]:
+def natural(path: StoredFile) -> list[tuple[int, int, str]]:
     """Sorts `2.png` before `10.png`: frames are numbered with and without leading zeros."""
     parts = re.split(r"(\d+)", path.name)
     return [(1, int(part), "") if part.isdecimal() else (0, 0, part) for part in parts]
@@ -195,14 +196,11 @@ def _image_loss(head: bytes) -> str:
     return "gif, 256 colours" if is_gif(head) else ""
 
 
-def _video_loss(path: Path) -> str:
-    import av
-
+def _video_loss(path: StoredFile) -> str:
     try:
-        with av.open(str(path), metadata_errors="replace") as container:
-            stream = container.streams.video[0]
+        with opened_video(path) as (_, stream):
             codec, pixels = stream.codec_context.name, stream.codec_context.pix_fmt or ""
-    except (av.FFmpegError, ValueError, LookupError):
+    except ClipError:
         return ""  # decoding it says what is wrong
     lossless = codec in LOSSLESS and pixels.startswith(("rgb", "bgr", "gbr", "argb", "abgr", "pal8", "0rgb"))
     return "" if lossless else f"{codec}, {pixels}"

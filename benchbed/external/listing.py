@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from benchbed.external.names import name_table, plain
-from benchbed.interfaces.dataset import Dataset
+from benchbed.interfaces.dataset import Dataset, frame_count
 from benchbed.interfaces.protocol import Case
 
 
@@ -31,7 +31,7 @@ def expected_rows(
             views: tuple[int, ...] = ()
             if case.references is not None:
                 if case.source.clip not in lengths:
-                    lengths[case.source.clip] = dataset.frames(case.source.clip).shape[0]
+                    lengths[case.source.clip] = frame_count(dataset, case.source.clip)
                 views = case.references.frames(lengths[case.source.clip])
             single = bool(views) and not few_shot
             rows.append(

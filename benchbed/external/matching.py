@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchbed.datasets.clip_files import IMAGE_SUFFIXES, ClipFile, probe, scan
+from benchbed.datasets.clip_files import probe, scan
 from benchbed.datasets.containers import is_image
 from benchbed.datasets.images import check_readable
+from benchbed.datasets.layouts import IMAGE_SUFFIXES, ClipFile
 from benchbed.errors import BenchbedError, ClipError
 from benchbed.external.names import CaseKey, NameTable, name_table, plain
 from benchbed.interfaces.protocol import Case

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from benchbed.datasets.clip_files import CLIP_SUFFIXES, IMAGE_SUFFIXES
+from benchbed.datasets.layouts import CLIP_SUFFIXES, IMAGE_SUFFIXES
 from benchbed.interfaces.protocol import Case
 
 SUFFIXES = (*CLIP_SUFFIXES, *IMAGE_SUFFIXES)

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchbed.datasets.catalog import open_dataset
-from benchbed.datasets.clip_files import ClipFile
+from benchbed.datasets.catalog import fixes_alpha, open_dataset
+from benchbed.datasets.layouts import ClipFile
 from benchbed.datasets.video_io import decoder_name
 from benchbed.errors import BenchbedError
 from benchbed.external.frames import FileFrames
@@ -86,7 +86,13 @@ def expected_cases(request: RunRequest, external: External) -> tuple[Dataset, di
     """
     protocol = _protocol(request)
     name = request.datasets[0] if request.datasets else protocol.data.get("default_dataset", "puppets")
-    dataset = open_dataset(name, resolution=request.resolution, domain=request.domain, alpha=_alpha(request))
+    dataset = open_dataset(
+        name,
+        resolution=request.resolution,
+        domain=request.domain,
+        alpha=_alpha(request),
+        split=request.split,
+    )
     known = plan_cases(protocol, dataset, request)
     chosen = [_setting(name, list(known)) for name in external.settings] or list(known)
     return dataset, {setting: known[setting][: request.limit] for setting in chosen}
@@ -120,8 +126,7 @@ def _protocol(request: RunRequest) -> Card:
 
 def _alpha(request: RunRequest) -> str | None:
     """Of the data set: one that is registered fixes its own, and the option then speaks of the generated frames alone."""
-    registered = {one.name for one in cards("dataset")}
-    return None if not request.datasets or request.datasets[0] in registered else request.alpha
+    return None if not request.datasets or fixes_alpha(request.datasets[0]) else request.alpha
 
 
 def _setting(name: str, known: Sequence[str]) -> str:

@@ -1,7 +1,8 @@
-"""What a dataset must do: list clips by stable id and decode them."""
+"""What a dataset must do: list clips by stable id and decode them, whole or frame by frame."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -91,4 +92,56 @@ class Dataset(Protocol):
 
     def keypoints(self, clip_id: str) -> ExactKeypoints | None:
         """Exact key points where the dataset knows them, else None."""
+        ...
+
+
+@runtime_checkable
+class RandomAccess(Protocol):
+    """What a dataset may offer besides: single frames, without decoding whole clips; asked from several threads."""
+
+    def frames_at(self, clip_id: str, numbers: Sequence[int]) -> Tensor:
+        """The frames of those numbers, equal to those of `Dataset.frames`, uint8 `[N, 3, H, W]` RGB.
+
+        Args:
+            clip_id: of the clip.
+            numbers: from 0, in any order, also repeated; not empty.
+
+        Raises:
+            ClipError: the clip cannot be read as far as that needs, or has no such frame.
+        """
+        ...
+
+    def frame_count(self, clip_id: str) -> int:
+        """How many frames `Dataset.frames` gives.
+
+        Raises:
+            ClipError: the clip cannot be read as far as that needs.
+        """
+        ...
+
+
+def frames_at(dataset: Dataset, clip_id: str, numbers: Sequence[int]) -> Tensor:
+    """Some frames of a clip of any dataset, see `RandomAccess.frames_at`: without random access all are decoded."""
+    if isinstance(dataset, RandomAccess):
+        return dataset.frames_at(clip_id, numbers)
+    return dataset.frames(clip_id)[list(numbers)]
+
+
+def frame_count(dataset: Dataset, clip_id: str) -> int:
+    """How many frames a clip of any dataset has, see `RandomAccess.frame_count`."""
+    if isinstance(dataset, RandomAccess):
+        return dataset.frame_count(clip_id)
+    return int(dataset.frames(clip_id).shape[0])
+
+
+class ClipFrames(Protocol):
+    """Frames of a clip, in memory (a tensor) or decoded when they are looked at."""
+
+    @property
+    def shape(self) -> Sequence[int]:
+        """`[T, 3, H, W]`."""
+        ...
+
+    def __getitem__(self, frames: slice, /) -> Tensor:
+        """uint8 `[N, 3, H, W]`."""
         ...

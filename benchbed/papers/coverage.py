@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchbed.datasets.catalog import standard_of
+from benchbed.datasets.standard.card import data_root, is_standard
 from benchbed.errors import BenchbedError
 from benchbed.measuring import missing_weights
 from benchbed.papers.layout import Layout
@@ -62,7 +64,8 @@ def present(datasets: Sequence[str], checkpoints: dict[str, Path]) -> Present:
     Raises:
         BenchbedError: a folder or a weights file that does not exist; an unknown method.
     """
-    folders = [Path(name).expanduser() for name in datasets]
+    named = [(name, standard_of(name)) for name in datasets]
+    folders = [(known and known[1]) or Path(name).expanduser() for name, known in named]
     for folder in folders:
         if not folder.is_dir():
             raise BenchbedError(f"data set folder '{folder}' does not exist; give the folder of its videos")
@@ -72,8 +75,11 @@ def present(datasets: Sequence[str], checkpoints: dict[str, Path]) -> Present:
             raise BenchbedError(
                 f"checkpoint '{file}' for {method} does not exist; give the path of a weights file"
             )
-    names = [folder.resolve().name for folder in folders]
-    registered = [one.name for one in cards("dataset")]
+    names = [
+        known[0] if known is not None else folder.resolve().name
+        for folder, (_, known) in zip(folders, named, strict=True)
+    ]
+    registered = [one.name for one in cards("dataset") if not is_standard(one) or data_root(one.name)]
     return Present(
         frozenset(filter(None, map(printed_dataset, [*names, *registered]))),
         tuple(name for name in names if not printed_dataset(name)),

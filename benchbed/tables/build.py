@@ -134,7 +134,13 @@ def _title(section: Section, records: list[Record]) -> str:
     parts = (protocol, setting, dataset, sizes, f"{transfer} transfer")
     title = ", ".join(part for part in parts if part)
     partial = [bool(record["partial"]) for record in records]
-    return f"{title} (partial: not all cases were run)" if all(partial) else title
+    return f"{title} (partial: {_what_is_missing(records)})" if all(partial) else title
+
+
+def _what_is_missing(records: list[Record]) -> str:
+    """`n = 471 of 495 clips` where the split lacks some; else the run left cases out."""
+    counts = dict.fromkeys(filter(None, (_text(record.get("incomplete")) for record in records)))
+    return f"n = {' and '.join(counts)} clips" if counts else "not all cases were run"
 
 
 def _column(metric: str, variant: str, entries: dict[Line, Record], several: bool) -> Column:
@@ -298,6 +304,9 @@ def _difference(record: Record, reference: Record) -> str:
     if _text(record["reason"]):
         return _text(record["reason"])
     if bool(record["partial"]) != bool(reference["partial"]):
+        missing = _text(record.get("incomplete"))
+        if record["partial"] and missing:
+            return f"from a partial split, n = {missing} clips"
         return "from a partial run" if record["partial"] else "from a full run, the others are partial"
     for name in ("resolution", "evaluator", "variant"):
         if record[name] != reference[name]:

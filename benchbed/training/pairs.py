@@ -15,10 +15,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchbed.errors import BenchbedError
 from benchbed.interfaces.dataset import Dataset as ClipDataset
+from benchbed.interfaces.dataset import RandomAccess
 from benchbed.interfaces.training import TrainingSchedule
 
 MEMORY_BUDGET = 4 << 30
-# Beyond the budget clips are decoded on demand; a worker keeps so many, as one batch may repeat a clip.
+# Beyond the budget, clips without random access are decoded whole; a worker keeps so many, as a batch may repeat one.
 DECODED_CLIPS_KEPT = 4
 EPOCH_STREAM = 0x65706F63  # in the place of a rank that nobody has: an epoch's order is apart from all draws
 
@@ -41,12 +42,12 @@ class Batch(NamedTuple):
 
 
 class FrameStore:
-    """Frames of the training clips, uint8 `[T, 3, H, W]`, decoded once while they fit the memory budget.
+    """Frames of the training clips, decoded once while they fit the memory budget, else whenever a pair needs them.
 
     Args:
         dataset: where the clips come from.
         clip_ids: the clips.
-        memory_budget: bytes of frames to keep; later clips are decoded whenever a pair needs them.
+        memory_budget: bytes of frames to keep.
 
     Raises:
         ClipError: a clip cannot be decoded.
@@ -65,7 +66,19 @@ class FrameStore:
             self._kept[clip_id] = frames
         self.all_in_memory = len(self._kept) == len(clip_ids)
 
-    def __getitem__(self, clip_id: str) -> Tensor:
+    def length(self, clip_id: str) -> int:
+        """Frames of a clip."""
+        if clip_id not in self._kept and isinstance(self._dataset, RandomAccess):
+            return self._dataset.frame_count(clip_id)
+        return len(self._whole(clip_id))
+
+    def take(self, clip_id: str, numbers: list[int]) -> Tensor:
+        """The frames of those numbers, uint8 `[N, 3, H, W]`."""
+        if clip_id not in self._kept and isinstance(self._dataset, RandomAccess):
+            return self._dataset.frames_at(clip_id, numbers)
+        return self._whole(clip_id)[numbers]
+
+    def _whole(self, clip_id: str) -> Tensor:
         if clip_id in self._kept:
             return self._kept[clip_id]
         if clip_id not in self._recent:
@@ -156,7 +169,7 @@ class PairBatches(Dataset):
             epoch, place = divmod(position, len(self._groups))
             group = self._groups[self._epoch_order(epoch)[place]]
             clip_id = group[generator.integers(len(group))]
-            first, second = np.sort(generator.integers(len(self.store[clip_id]), size=2))
+            first, second = np.sort(generator.integers(self.store.length(clip_id), size=2))
             references = self._draw_references(clip_id, int(first), int(second), generator)
             draws.append(Draw(clip_id, int(first), int(second), references))
         return draws
@@ -168,12 +181,12 @@ class PairBatches(Dataset):
         count = self._schedule.references
         if not count:
             return ()
-        length = len(self.store[clip_id])
+        length = self.store.length(clip_id)
         others = [number for number in range(length) if number not in (first, second)] or list(range(length))
         return tuple(int(one) for one in generator.choice(others, count, replace=count > len(others)))
 
     def _views(self, draw: Draw) -> Tensor:
-        return self.store[draw.clip][[draw.first, draw.second, *draw.references]]
+        return self.store.take(draw.clip, [draw.first, draw.second, *draw.references])
 
     def _augment(self, views: Tensor, generator: np.random.Generator) -> Tensor:
         reverse, mirror = generator.random(2) < 0.5

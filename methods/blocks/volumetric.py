@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-from .convolution import Norm, ResidualBlock, SameBlock, convolve_doubled
+from .convolution import Norm, ResidualBlock, SameBlock, UpBlock, convolve_doubled
 from .hourglass import Decoder, Encoder
 
 
@@ -23,11 +23,22 @@ class VolumeDownBlock(VolumeBlock):
         return functional.avg_pool3d(super().forward(features), (1, 2, 2))
 
 
-class VolumeUpBlock(VolumeBlock):
+class DoublingVolumeConvolution(nn.Conv3d):
+    """Nearest x(1, 2, 2), then a 3x3x3 convolution; see `convolve_doubled`."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels, 3, padding=1)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """`(B, in, D, H, W)` -> `(B, out, D, 2H, 2W)`."""
+        return convolve_doubled(input, self.weight, self.bias)
+
+
+class VolumeUpBlock(UpBlock):
     """Nearest x(1, 2, 2), convolution 3x3x3, normalisation, ReLU; `(B, in, D, H, W)` -> `(B, out, D, 2H, 2W)`."""
 
-    def forward(self, features: Tensor) -> Tensor:
-        return functional.relu(self.norm(convolve_doubled(features, self.conv.weight, self.conv.bias)))
+    def __init__(self, in_channels: int, out_channels: int, *, norm: Norm = nn.BatchNorm3d) -> None:
+        super().__init__(in_channels, out_channels, norm=norm, convolution=DoublingVolumeConvolution)
 
 
 class VolumeResidualBlock(ResidualBlock):

@@ -88,7 +88,7 @@ def test_published_outputs_of_two_methods_are_read_from_their_comparison_videos(
     for method in ("fomm", "mraa"):
         (tmp_path / "paths.csv").write_text(f"case,path\nperson--driving,pair1/{method}.mp4\n")
         done = benchbed(
-            *("evaluate", "--protocol", "animation", "--dataset", "taichi", "--pairs", "pairs.csv"),
+            *("evaluate", "--protocol", "animation", "--dataset", "./taichi", "--pairs", "pairs.csv"),
             *("--generated", str(origin), "--paths", "paths.csv", "--name", f"{method}-published"),
             *("--metric", "fid/source-frames", "--device", "cpu", *QUIETLY),
             cwd=tmp_path,

@@ -371,7 +371,7 @@ def test_a_real_run_scored_on_purpose_with_the_wrong_variant_is_explained(tmp_pa
             *(sys.executable, "-m", "benchbed", "run", "--protocol", "reconstruction", "--method", "static"),
             *(
                 "--dataset",
-                "taichi",
+                "./taichi",
                 "--domain",
                 "body",
                 "--metric",

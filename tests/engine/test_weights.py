@@ -305,13 +305,13 @@ def test_the_catalogue_is_complete_and_its_digests_match_its_file_names() -> Non
     known = weights.catalogue()
     assert set(known) == {
         *("lpips-alex", "lpips-vgg", "lpips-squeeze", "vgg19", "inception-fid", "face-landmarks"),
-        "dino-vitb8",
+        *("dino-vitb8", "hopenet"),
         *("face-detector", "face-identity", "face-identity-casia", "openface", "body-joints", "body-pose"),
         *("person-identity", "person-identity-msmt17", "reid-resnet50", "resnext101-3d"),
     }
     assert len({entry.file for entry in known.values()}) == len(known)
     assert {entry.name for entry in known.values() if entry.by_hand} == {
-        *("body-pose", "reid-resnet50", "resnext101-3d"),
+        *("body-pose", "hopenet", "reid-resnet50", "resnext101-3d"),
     }
     for entry in known.values():
         assert entry.url.startswith("https://")

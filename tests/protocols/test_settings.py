@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+import torch
 
 from benchbed.aggregate import aggregate, cases_frame, read_records
+from benchbed.datasets.catalog import open_dataset
+from benchbed.datasets.video_io import write_video
 from benchbed.errors import BenchbedError
 from benchbed.executors.local import execute
+from benchbed.executors.unseen import SeenError, require_unseen
 from benchbed.plan import RunRequest, build_plan
+from benchbed.tensor_files import write_tensors
 from benchbed.tracking.store import Store
 
 
@@ -41,6 +47,26 @@ def test_the_source_itself_scores_perfectly_against_the_source(tmp_path):
     assert values["static", "csim"] == pytest.approx(1, abs=1e-6)
     assert values["static", "aed"] == pytest.approx(0, abs=1e-6)
     assert values["flow", "csim"] < 0.999
+
+
+def test_settings_are_chosen_by_name(fakes, tmp_path):
+    chosen = ("reconstruction N_ref=3", "animation N_ref=0")
+    cases, _, _ = carry_out(tmp_path, "many-views", protocol="reference-sweep", limit=1, settings=chosen)
+    assert set(cases["setting"]) == set(chosen)
+
+
+def test_a_setting_that_is_not_there_is_named(fakes, tmp_path):
+    with pytest.raises(
+        BenchbedError, match="'reference-sweep' has no setting 'N_ref=3'; known: reconstruction N_ref=0"
+    ):
+        carry_out(tmp_path, "many-views", protocol="reference-sweep", settings=("N_ref=3",))
+
+
+def test_the_best_of_all_views_needs_all_of_them(fakes, tmp_path):
+    with pytest.raises(
+        BenchbedError, match=r"one-view takes one view at a time .* name the settings before it too"
+    ):
+        carry_out(tmp_path, "one-view", protocol="reference-sweep", settings=("reconstruction N_ref=2",))
 
 
 def test_few_shot_methods_get_all_views_and_one_shot_methods_one_at_a_time(fakes, tmp_path):
@@ -84,3 +110,18 @@ def test_an_ablation_has_the_methods_that_name_variants_each_before_its_own(fake
 def test_a_sweep_knows_no_relative_transfer(fakes):
     with pytest.raises(BenchbedError, match="'reference-sweep' has no transfer 'relative'; known: absolute"):
         build_plan(RunRequest(("reference-sweep",), ("dimmed",), ("squares",), transfer="relative"))
+
+
+def test_zero_shot_refuses_weights_of_the_same_files_under_another_name(tmp_path):
+    folder = tmp_path / "renamed"
+    for clip in range(2):
+        write_video(folder / f"{clip}.png", np.full((4, 16, 16, 3), 60 * clip, np.uint8))
+    dataset = open_dataset(str(folder))
+    for name, fingerprint in (("same", dataset.fingerprint), ("other", "0" * 64)):
+        metadata = {"trained_on": "before", "trained_on_fingerprint": fingerprint}
+        write_tensors(tmp_path / f"{name}.safetensors", {"weight": torch.zeros(1)}, metadata)
+    with pytest.raises(
+        SeenError, match=r"fomm was trained on the very files of renamed \(then called before\)"
+    ):
+        require_unseen("fomm", "before", dataset, tmp_path / "same.safetensors")
+    require_unseen("fomm", "before", dataset, tmp_path / "other.safetensors")

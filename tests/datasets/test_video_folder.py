@@ -16,32 +16,7 @@ from benchbed.datasets.video_folder import identity_of, open_folder
 from benchbed.datasets.video_io import decoder_name, read_video, write_video
 from benchbed.errors import BenchbedError, ClipError
 
-
-def moving_square(frames: int = 12, side: int = 32, seed: int = 0) -> np.ndarray:
-    """A smooth background and a bright square that moves: survives H.264."""
-    rows, columns = np.mgrid[:side, :side]
-    background = np.stack([rows, columns, rows + columns], axis=-1) * (100 // side) + 20 + seed
-    clip = np.repeat(background[None], frames, axis=0).astype(np.uint8)
-    for index in range(frames):
-        clip[index, 8:16, index : index + 8] = (220, 40 + seed, 60)
-    return clip
-
-
-def noise(frames: int = 40, side: int = 64) -> np.ndarray:
-    """Incompressible frames, so that half a file holds about half of them."""
-    return np.random.default_rng(0).integers(0, 256, (frames, side, side, 3), dtype=np.uint8)
-
-
-def save_strip(path: Path, frames: np.ndarray, kind: str = "PNG") -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.concatenate(list(frames), axis=1)).save(path, format=kind)
-
-
-def save_frames(folder: Path, frames: np.ndarray) -> None:
-    folder.mkdir(parents=True)
-    for index, frame in enumerate(frames):
-        Image.fromarray(frame).save(folder / f"{index:07d}.png")
-
+from .drawn_clips import cut_in_half, moving_square, noise, save_frames, save_strip, write_mp4
 
 # -- reading and writing -----------------------------------------------------------------------------------------
 
@@ -167,22 +142,6 @@ def test_unwritable_targets_and_wrong_frames_get_one_sentence(tmp_path: Path) ->
 # -- damage ------------------------------------------------------------------------------------------------------
 
 
-def write_mp4(path: Path, frames: np.ndarray, *, moov_first: bool) -> None:
-    options = {"movflags": "faststart"} if moov_first else {}
-    with av.open(str(path), mode="w", options=options) as container:
-        stream = container.add_stream("libx264", rate=25)
-        stream.height, stream.width = frames.shape[1:3]
-        stream.pix_fmt = "yuv420p"
-        for frame in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        container.mux(stream.encode())
-
-
-def cut_in_half(path: Path) -> None:
-    content = path.read_bytes()
-    path.write_bytes(content[: len(content) // 2])
-
-
 @pytest.mark.parametrize("moov_first", [True, False])
 def test_a_video_cut_in_half_is_named(tmp_path: Path, moov_first: bool) -> None:
     path = tmp_path / "cut.mp4"
@@ -279,7 +238,7 @@ def test_source_images_are_resized_and_turned_and_say_so(tmp_path: Path) -> None
 # -- folders -----------------------------------------------------------------------------------------------------
 
 
-def test_every_form_of_clip_is_found_and_ids_are_relative_paths(tmp_path: Path) -> None:
+def test_every_form_of_clip_is_found_and_ids_are_relative_paths_without_suffix(tmp_path: Path) -> None:
     clip = moving_square()
     write_video(tmp_path / "a.mp4", clip)
     write_video(tmp_path / "b.gif", clip)
@@ -291,7 +250,7 @@ def test_every_form_of_clip_is_found_and_ids_are_relative_paths(tmp_path: Path) 
     Image.new("RGB", (32, 32)).save(tmp_path / "still.png")
     dataset = open_folder(tmp_path)
     clips = dataset.clips("test")
-    assert [c.id for c in clips] == ["NAME/1.6/VIDEO", "a.mp4", "b.gif", "c.jpg", "d.mp4"]
+    assert [c.id for c in clips] == ["NAME/1.6/VIDEO", "a", "b", "c", "d"]
     assert clips[0].identity == "NAME"
     assert dataset.resolution == (32, 32) and dataset.name == tmp_path.name
     assert any("still.png" in note for note in dataset.notes)
@@ -300,7 +259,7 @@ def test_every_form_of_clip_is_found_and_ids_are_relative_paths(tmp_path: Path) 
     for c in clips:
         frames = dataset.frames(c.id)
         assert frames.shape == (12, 3, 32, 32) and frames.dtype.is_floating_point is False
-    assert np.array_equal(dataset.frames("d.mp4").permute(0, 2, 3, 1).numpy(), clip)
+    assert np.array_equal(dataset.frames("d").permute(0, 2, 3, 1).numpy(), clip)
     with pytest.raises(BenchbedError, match=r"no split 'train'.*test"):
         dataset.clips("train")
     with pytest.raises(BenchbedError, match="no clip 'zzz'"):
@@ -312,10 +271,10 @@ def test_train_and_test_folders_are_splits_and_test_ids_stay_plain(tmp_path: Pat
         save_strip(tmp_path / split / "id1#v#0#9.png", moving_square())
     save_strip(tmp_path / "train" / "id2#v#0#9.png", moving_square())
     dataset = open_folder(tmp_path)
-    assert [c.id for c in dataset.clips("test")] == ["id1#v#0#9.png"]
-    assert [c.id for c in dataset.clips("train")] == ["train/id1#v#0#9.png", "id2#v#0#9.png"]
+    assert [c.id for c in dataset.clips("test")] == ["id1#v#0#9"]
+    assert [c.id for c in dataset.clips("train")] == ["train/id1#v#0#9", "id2#v#0#9"]
     assert [c.identity for c in dataset.clips("train")] == ["id1", "id2"]
-    assert dataset.clip("id2#v#0#9.png").identity == "id2"
+    assert dataset.clip("id2#v#0#9").identity == "id2"
 
 
 def test_identities_follow_the_fields_names() -> None:
@@ -330,7 +289,7 @@ def test_mixed_sizes_go_to_256_and_explicit_resolution_wins(tmp_path: Path) -> N
     dataset = open_folder(tmp_path)
     assert dataset.resolution == (256, 256)
     assert any("resized from 32x32, 64x64 to 256x256" in note for note in dataset.notes)
-    assert open_folder(tmp_path, resolution=64).frames("a.png").shape == (3, 3, 64, 64)
+    assert open_folder(tmp_path, resolution=64).frames("a").shape == (3, 3, 64, 64)
     with pytest.raises(BenchbedError, match="too small"):
         open_folder(tmp_path, resolution=2)
 
@@ -352,12 +311,12 @@ def test_a_broken_clip_fails_alone_and_names_itself(tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n rubbish")
     dataset = open_folder(tmp_path)
     assert dataset.resolution == (32, 32)
-    assert [c.id for c in dataset.clips("test")] == ["broken.png", "empty.mp4", "good.png"]
+    assert [c.id for c in dataset.clips("test")] == ["broken", "empty", "good"]
     assert len(dataset.fingerprint) == 64
     for name in ("broken.png", "empty.mp4"):
         with pytest.raises(ClipError, match=name):
-            dataset.frames(name)
-    assert len(dataset.frames("good.png")) == 12
+            dataset.frames(Path(name).stem)
+    assert len(dataset.frames("good")) == 12
 
 
 def test_missing_empty_and_stills_only_folders_get_one_sentence(tmp_path: Path) -> None:
@@ -377,8 +336,8 @@ def test_missing_empty_and_stills_only_folders_get_one_sentence(tmp_path: Path) 
 def test_a_single_video_file_is_a_dataset_of_one_clip(tmp_path: Path) -> None:
     write_video(tmp_path / "one.mp4", moving_square())
     dataset = open_folder(tmp_path / "one.mp4")
-    assert dataset.name == "one" and [c.id for c in dataset.clips("test")] == ["one.mp4"]
-    assert dataset.frames("one.mp4").shape == (12, 3, 32, 32)
+    assert dataset.name == "one" and [c.id for c in dataset.clips("test")] == ["one"]
+    assert dataset.frames("one").shape == (12, 3, 32, 32)
 
 
 def test_fingerprint_follows_content_and_rules_and_nothing_else(tmp_path: Path) -> None:
@@ -406,7 +365,7 @@ def test_clips_come_in_the_same_order_whatever_the_folder_lists(
         save_strip(tmp_path / name, moving_square(2, 8))
     plain = Path.iterdir
     monkeypatch.setattr(Path, "iterdir", lambda self: iter(sorted(plain(self), reverse=True)))
-    assert [c.id for c in open_folder(tmp_path).clips("test")] == ["a.png", "b.png", "c.png"]
+    assert [c.id for c in open_folder(tmp_path).clips("test")] == ["a", "b", "c"]
 
 
 # -- real clips --------------------------------------------------------------------------------------------------
