@@ -11,6 +11,7 @@ from benchbed.statistics.jackknife import (
 )
 from benchbed.statistics.paired import LEVEL, PairedDifference, Verdict, paired_difference, verdict
 from benchbed.statistics.power import resolvable_difference
+from benchbed.statistics.seeds import seeded_interval
 from benchbed.statistics.sign_flip import EXACT_UP_TO, sign_flip_p
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "jackknife_interval",
     "paired_difference",
     "resolvable_difference",
+    "seeded_interval",
     "sign_flip_p",
     "verdict",
     "weighted_mean_interval",
