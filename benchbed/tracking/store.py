@@ -155,5 +155,5 @@ class Store:
         write_atomically(path, lambda stream: figure.savefig(stream, format="png", dpi=120))
 
     def write_image(self, path: Path, image: Any) -> None:
-        """Write a Pillow image as PNG."""
-        write_atomically(path, lambda stream: image.save(stream, format="PNG"))
+        """Write a Pillow image as PNG, packed for speed: a third larger."""
+        write_atomically(path, lambda stream: image.save(stream, format="PNG", compress_level=1))
