@@ -11,12 +11,14 @@ from ..blocks.keypoint_set_animation import BACKGROUND
 from ..blocks.keypoint_set_config import POINTS_PER_SET
 from ..blocks.motion import Keypoints
 from ..blocks.thin_plate import fit_spline
+from ..blocks.vision_transformer import FrozenTransformer, TransformerConfig, stored_transformer
 from ..training.keypoint_set_pairs import KeypointSetPairs, KeypointSetTraining, SetReconstruction
 from ..training.presets import preset_named
 from .checkpoint import inference_networks
 from .config import cpabmm_config
 from .method import Cpabmm
 from .presets import CpabmmPreset, presets
+from .structure import structure_loss
 
 
 class GuidedCpabmm(Cpabmm):
@@ -45,29 +47,43 @@ class FittedPairs(KeypointSetPairs):
 
     Args:
         preset: how it is trained.
+        transformer: of the structure loss.
     """
 
-    def __init__(self, preset: CpabmmPreset) -> None:
+    def __init__(self, preset: CpabmmPreset, transformer: FrozenTransformer | None = None) -> None:
         config = cpabmm_config(preset.published)
         networks = inference_networks(config, frozenset({BACKGROUND}))
         self.fitted = GuidedCpabmm(config, networks) if preset.spline_gradient else Cpabmm(config, networks)
         super().__init__(self.fitted, networks, preset)
+        self.structure_weight = preset.structure_weight
+        self.transformer = transformer
 
     def reconstruct(self, source: Tensor, driving: Tensor) -> SetReconstruction:
         """Sources in the pose of the driving frames; at rest frames are fitted singly, as when they are animated."""
         self.fitted.joint_fit = self.fitted.dense_motion_network.training
         return super().reconstruct(source, driving)
 
+    def losses(self, source: Tensor, driving: Tensor, made: SetReconstruction) -> dict[str, Tensor]:
+        """Those of `KeypointSetPairs`, and the structure loss where there is a transformer."""
+        losses = super().losses(source, driving, made)
+        if self.transformer is not None:
+            self.transformer.to(driving.device)
+            error = structure_loss(self.transformer, made.prediction, driving)
+            losses["structure"] = self.structure_weight * error
+        return losses
+
 
 def build_training(request: TrainingRequest) -> KeypointSetTraining:
     """CPABMM under a preset; see `benchbed.interfaces.training.TrainingTaskBuilder`.
 
     Args:
-        request: with preset `tiny`.
+        request: with preset `tiny` or `paper` (the VoxCeleb recipe, also called `vox-256`).
 
     Raises:
         UnknownNameError: no such preset.
+        WeightsMissingError: `paper`, and the weights store has no weights of the transformer.
         BenchbedError: the networks cannot halve that resolution as often as they need to.
     """
     chosen = preset_named("cpabmm", request.preset, presets()).resized(request.resolution, request.steps)
-    return KeypointSetTraining(FittedPairs(chosen), request.perceptual)
+    transformer = stored_transformer(TransformerConfig()) if chosen.structure_weight else None
+    return KeypointSetTraining(FittedPairs(chosen, transformer), request.perceptual)

@@ -12,6 +12,7 @@ from torch.nn.functional import avg_pool2d
 from ..blocks.equivariance import PointMap, equivariance_value_loss
 from ..blocks.grids import warp
 from ..blocks.motion import Keypoints
+from ..training.adversary import Objective
 from .pose import HeadPose, degrees
 
 NEAR = 0.1
@@ -108,3 +109,15 @@ def hinge_discriminator_loss(real: Tensor, generated: Tensor) -> Tensor:
 def hinge_generator_loss(generated: Tensor) -> Tensor:
     """-mean D(generated) of score maps."""
     return -generated.mean()
+
+
+# Over the scales of a discriminator. Source: face-vid2vid, section 3.4.
+HINGE = Objective(
+    generator=lambda generated: torch.stack([hinge_generator_loss(one.scores) for one in generated]).sum(),
+    discriminator=lambda real, generated: torch.stack(
+        [
+            hinge_discriminator_loss(one.scores, other.scores)
+            for one, other in zip(real, generated, strict=True)
+        ]
+    ).sum(),
+)

@@ -1,14 +1,27 @@
-"""The training preset `tiny`: face-vid2vid small enough for drawn figures of 64 pixels and minutes on a CPU."""
+"""The training presets: `tiny` for small drawn figures on a CPU, `paper` for VoxCeleb."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from benchbed.interfaces.training import TrainingSchedule
 
 from ..training import presets
 from ..training.recipe import Additions, Recipe, WarpConfig
+from .official import official
+
+NETWORKS = ("generator", "kp_detector", "he_estimator", "discriminator")
+
+
+@dataclass(frozen=True)
+class AdversaryWeights:
+    """Of the terms of adversarial training: both hinges, and the features of every block of the discriminator."""
+
+    generator_gan: float
+    discriminator_gan: float
+    feature_matching: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -18,6 +31,8 @@ class Preset(presets.Preset):
     Args:
         warps: of the equivariance loss.
         equivariance_weight, keypoint_prior_weight, expression_weight: of the losses of those names.
+        head_pose_weight: of the angles that a pretrained network of faces sees, from the weights store.
+        adversary: None for none.
         depth_weight, blurred_weight: of `losses.depth_loss` and `losses.blurred_difference`; not published.
         rate_shares: learning rates of parts, as shares of their network's, by where the names of their parameters
             begin; a later entry replaces an earlier one where both fit. Not published.
@@ -27,6 +42,8 @@ class Preset(presets.Preset):
     equivariance_weight: float
     keypoint_prior_weight: float
     expression_weight: float
+    head_pose_weight: float = 0.0
+    adversary: AdversaryWeights | None = None
     depth_weight: float = 0.0
     blurred_weight: float = 0.0
     rate_shares: Mapping[str, float] = field(default_factory=dict)
@@ -38,7 +55,42 @@ def preset_named(name: str) -> Preset:
     Raises:
         UnknownNameError: there is none.
     """
-    return presets.preset_named("facevid2vid", name, {"tiny": _tiny})
+    plain = partial(_paper, "vox-256-original")
+    full: dict[str, Callable[[], Preset]] = {
+        "paper": plain,
+        "vox-256-original": plain,
+        "vox-256": partial(_paper, "vox-256"),
+    }
+    return presets.preset_named("facevid2vid", name, {"tiny": _tiny, **full})
+
+
+def _paper(configuration: str) -> Preset:
+    """The published training on VoxCeleb, in the numbers of the unofficial implementation: the authors gave no code.
+
+    The paper's generator is the plain one; with its SPADE generator the implementation trains alike.
+    """
+    epochs = 300
+    steps = presets.vox_steps(epochs, 75, 32)
+    recipe = Recipe(
+        TrainingSchedule(
+            resolution=256, batch_size=32, steps=steps, id_sampling=True, jitter=(0.1, 0.1, 0.1, 0.1)
+        ),
+        dict.fromkeys(NETWORKS, 2e-4),
+        milestones=(steps * 180 // epochs,),
+        perceptual=(10, 10, 10, 10, 10),
+        scales=(1, 0.5, 0.25, 0.125),
+    )
+    return Preset(
+        configuration,
+        official(configuration),
+        recipe,
+        warps=WarpConfig(sigma_affine=0.05, sigma_tps=0.005, points_tps=5),
+        equivariance_weight=10,
+        keypoint_prior_weight=10,
+        expression_weight=5,
+        head_pose_weight=20,
+        adversary=AdversaryWeights(generator_gan=1, discriminator_gan=1, feature_matching=(10, 10, 10, 10)),
+    )
 
 
 def _tiny() -> Preset:

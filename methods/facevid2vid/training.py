@@ -12,17 +12,28 @@ from benchbed.interfaces.training import TrainingRequest
 
 from ..blocks.grids import warp
 from ..blocks.motion import Keypoints
+from ..blocks.patch_discriminator import MultiScaleDiscriminator
 from ..blocks.transforms import ThinPlateWarp, random_warp
+from ..training.adversary import Adversary
 from ..training.pair_training import PairTraining, Reconstruction
 from .canonical_keypoints import CanonicalKeypointDetector
 from .checkpoint import inference_networks
 from .config import facevid2vid_config
-from .generator import PlainGenerator
+from .generator import PlainGenerator, VolumeGenerator
 from .head_pose import HeadPoseEstimator
-from .losses import blurred_difference, depth_loss, equivariance_loss, expression_loss, keypoint_prior_loss
+from .head_pose_teacher import HeadPoseTeacher, stored_teacher
+from .losses import (
+    HINGE,
+    blurred_difference,
+    depth_loss,
+    equivariance_loss,
+    expression_loss,
+    head_pose_loss,
+    keypoint_prior_loss,
+)
 from .method import size_multiple
 from .pose import HeadPose, posed
-from .presets import Preset, preset_named
+from .presets import AdversaryWeights, Preset, preset_named
 from .start import start_around_keypoints, start_as_copier, start_spread
 
 
@@ -50,27 +61,31 @@ class Facevid2vidPairs:
 
     Args:
         preset: configuration and loss weights.
+        teacher: of the head pose.
     """
 
-    def __init__(self, preset: Preset) -> None:
+    def __init__(self, preset: Preset, teacher: HeadPoseTeacher | None = None) -> None:
         config = facevid2vid_config(preset.published)
         self.networks = inference_networks(config)
         generator, detector = self.networks["generator"], self.networks["kp_detector"]
         estimator = self.networks["he_estimator"]
         if not (
-            isinstance(generator, PlainGenerator)
+            isinstance(generator, VolumeGenerator)
             and isinstance(detector, CanonicalKeypointDetector)
             and isinstance(estimator, HeadPoseEstimator)
         ):
-            raise TypeError("only the original generator is trained")
+            raise TypeError("networks must hold face-vid2vid's generator, kp_detector and he_estimator")
         self.generator = generator
         self.detector = detector
         self.estimator = estimator
         self.beta = config.rotation == "beta"
         self.preset = preset
+        self.teacher = teacher
         self.configuration = preset.published
         self.size_multiple = size_multiple(config)
         if preset.recipe.additions.copier:
+            if not isinstance(generator, PlainGenerator):
+                raise TypeError("only the original generator starts as a copier")
             start_as_copier(generator)
             start_around_keypoints(generator.dense_motion_network)
             start_spread(detector, estimator)
@@ -101,17 +116,25 @@ class Facevid2vidPairs:
         )
 
     def losses(self, source: Tensor, driving: Tensor, made: PosedReconstruction) -> dict[str, Tensor]:
-        """Equivariance of the driving frames' key points, their prior, the size of the expression; the blurred source."""
+        """Equivariance of the driving frames' key points, their prior, head pose and expression; the blurred source."""
         preset = self.preset
-        blurred = blurred_difference(source, driving, made.flow, align_corners=self.generator.align_corners)
-        return {
+        losses = {
             "equivariance_value": preset.equivariance_weight
             * equivariance_loss(made.warp, made.driving, made.transformed),
             "keypoint_prior": preset.keypoint_prior_weight * keypoint_prior_loss(made.driving),
             "expression": preset.expression_weight * expression_loss(made.pose),
-            "depth": preset.depth_weight * depth_loss(made.driving),
-            "blurred": preset.blurred_weight * blurred,
         }
+        if preset.depth_weight:
+            losses["depth"] = preset.depth_weight * depth_loss(made.driving)
+        if preset.blurred_weight:
+            blurred = blurred_difference(
+                source, driving, made.flow, align_corners=self.generator.align_corners
+            )
+            losses["blurred"] = preset.blurred_weight * blurred
+        if self.teacher is not None:
+            angles = self.teacher.to(driving.device)(driving)
+            losses["head_pose"] = preset.head_pose_weight * head_pose_loss(made.pose, *angles)
+        return losses
 
     def colour_path(self) -> list[nn.Module]:
         """The blocks of the generator that colours pass through: all but its dense motion."""
@@ -132,8 +155,10 @@ class Facevid2vidPairs:
 class Facevid2vidTraining(PairTraining):
     """Training on pairs in which parts of networks learn at a share of their network's rate; see `PairTraining`."""
 
-    def __init__(self, preset: Preset, perceptual: nn.Module) -> None:
-        super().__init__("facevid2vid", preset.name, Facevid2vidPairs(preset), preset.recipe, perceptual)
+    def __init__(self, preset: Preset, perceptual: nn.Module, teacher: HeadPoseTeacher | None = None) -> None:
+        model = Facevid2vidPairs(preset, teacher)
+        adversary = None if preset.adversary is None else _adversary(preset.adversary)
+        super().__init__("facevid2vid", preset.name, model, preset.recipe, perceptual, adversary)
         self.rate_shares = preset.rate_shares
 
     def optimizers(self) -> dict[str, Optimizer]:
@@ -154,15 +179,38 @@ class Facevid2vidTraining(PairTraining):
         return optimizers
 
 
+def _adversary(weights: AdversaryWeights) -> Adversary:
+    """The published discriminator, which looks at images of full size alone."""
+    network = MultiScaleDiscriminator(
+        scales=(1,),
+        num_channels=3,
+        block_expansion=32,
+        num_blocks=len(weights.feature_matching),
+        max_features=512,
+        spectral=True,
+        num_keypoints=0,
+    )
+    return Adversary(
+        network,
+        generator_gan=weights.generator_gan,
+        discriminator_gan=weights.discriminator_gan,
+        feature_matching=weights.feature_matching,
+        objective=HINGE,
+    )
+
+
 def build_training(request: TrainingRequest) -> PairTraining:
     """Face-vid2vid under a preset; see `benchbed.interfaces.training.TrainingTaskBuilder`.
 
     Args:
-        request: with preset `tiny`.
+        request: with preset `tiny`, `paper` (the VoxCeleb recipe, also called `vox-256-original`) or `vox-256` (the
+            same with the SPADE generator).
 
     Raises:
         UnknownNameError: no such preset.
+        WeightsMissingError: a full-size preset, and the weights store has no weights of the head-pose teacher.
         BenchbedError: the networks cannot halve that resolution as often as they need to.
     """
     chosen = preset_named(request.preset).resized(request.resolution, request.steps)
-    return Facevid2vidTraining(chosen, request.perceptual)
+    teacher = stored_teacher() if chosen.head_pose_weight else None
+    return Facevid2vidTraining(chosen, request.perceptual, teacher)

@@ -42,6 +42,9 @@ class HdamPairs(AnchorPairs):
 def build_training(request: TrainingRequest) -> PairTraining:
     """HDAM under a preset; see `benchbed.interfaces.training.TrainingTaskBuilder`.
 
+    Args:
+        request: with preset `tiny` or `paper` (the VoxCeleb recipe, also called `vox256`).
+
     Raises:
         UnknownNameError: no such preset.
         BenchbedError: the networks cannot halve that resolution as often as they need to.

@@ -1,4 +1,4 @@
-"""The training preset: `tiny` for small drawn figures on a CPU."""
+"""The training presets: `tiny` for small drawn figures on a CPU, `paper` for VoxCeleb."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from benchbed.interfaces.training import TrainingSchedule
 
-from ..training.presets import Preset
+from ..training.presets import Preset, vox_steps
 from ..training.recipe import Additions, Recipe
+from .official import official
 
 # Of brightness, contrast, saturation and hue.
 JITTER = (0.1, 0.1, 0.1, 0.1)
@@ -21,11 +22,32 @@ class IapmPreset(Preset):
         mask_correction: weight of the difference of the refined mask and the driving mask; published is 100.
         guess: weight of the mean absolute error of the low-resolution branch's guess; not published.
         driving_jitter: colour jitter that only the mask generator sees, so that masks cannot tell colours.
+        epochs: the steps are divided into.
+        refinement_start: epoch in which the refinement of masks begins to learn.
     """
 
     mask_correction: float = 100.0
     guess: float = 0.0
     driving_jitter: tuple[float, float, float, float] = JITTER
+    epochs: int = 1
+    refinement_start: int = 0
+
+
+def _paper() -> IapmPreset:
+    """The published training on VoxCeleb.
+
+    The published code also animates a frame of another identity in every step, to look at; nothing learns from it.
+    """
+    epochs = 100
+    steps = vox_steps(epochs, 75, 16)
+    recipe = Recipe(
+        TrainingSchedule(resolution=256, batch_size=16, steps=steps, id_sampling=True, jitter=JITTER),
+        {"generator": 2e-4, "mask_generator": 2e-4},
+        milestones=(steps * 60 // epochs, steps * 90 // epochs),
+        perceptual=(10, 10, 10, 0, 0),
+        scales=(1, 0.5, 0.25, 0.125),
+    )
+    return IapmPreset("vox-256", official("vox-256"), recipe, epochs=epochs, refinement_start=1)
 
 
 def _tiny() -> IapmPreset:
@@ -77,4 +99,4 @@ def _tiny() -> IapmPreset:
     )
 
 
-PRESETS = {"tiny": _tiny}
+PRESETS = {"tiny": _tiny, "paper": _paper, "vox-256": _paper}

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
-from benchbed.interfaces.training import TrainingRequest
+from benchbed.interfaces.training import FramePair, TrainingRequest
 from benchbed.training.pairs import jitter
 
-from ..training.pair_training import PairTraining, Reconstruction
+from ..training.pair_training import PairTraining, Reconstruction, steps_done
 from ..training.presets import preset_named
 from .checkpoint import inference_networks
 from .config import iapm_config
@@ -32,7 +34,8 @@ class MaskedReconstruction(Reconstruction):
 
     Args:
         guess: `(B, 3, H, W)` in [0, 1].
-        corrected: `(B, 1, h, w)` in [0, 1], the driving mask, perturbed at random and refined.
+        corrected: `(B, 1, h, w)` in [0, 1], the driving mask, perturbed at random and refined; None before the
+            refinement begins to learn.
         mask: `(B, 1, h, w)` in [0, 1], the driving mask.
     """
 
@@ -46,6 +49,9 @@ class IapmPairs:
 
     Args:
         preset: networks and loss weights.
+
+    Attributes:
+        epoch: of the training; set from outside.
     """
 
     def __init__(self, preset: IapmPreset) -> None:
@@ -59,6 +65,7 @@ class IapmPairs:
         self.configuration = preset.published
         self.size_multiple = size_multiple(config)
         self.preset = preset
+        self.epoch = 0
         if preset.recipe.additions.copier:
             start_with_source(generator)
 
@@ -80,21 +87,21 @@ class IapmPairs:
         prediction = self.generator.draw(still, guess.detach(), mask.detach())
         if not training:
             return MaskedReconstruction(prediction)
-        perturbed = perturb_at_random(mask, self.threshold)
+        corrected = None
+        if self.epoch >= self.preset.refinement_start:
+            corrected = self.generator.refine(still, perturb_at_random(mask, self.threshold))
         return MaskedReconstruction(
-            prediction,
-            augmented=(guess, driving),
-            guess=guess,
-            corrected=self.generator.refine(still, perturbed),
-            mask=mask.detach(),
+            prediction, augmented=(guess, driving), guess=guess, corrected=corrected, mask=mask.detach()
         )
 
     def losses(self, source: Tensor, driving: Tensor, made: MaskedReconstruction) -> dict[str, Tensor]:
-        """The mask correction, and the error of the guess."""
-        if made.guess is None or made.corrected is None or made.mask is None:
+        """The mask correction, zero before the refinement begins to learn, and the error of the guess."""
+        if made.guess is None or made.mask is None:
             raise TypeError("these losses are of a reconstruction made in training mode")
-        preset = self.preset
-        losses = {"mask_correction": preset.mask_correction * (made.corrected - made.mask).abs().mean()}
+        preset, error = self.preset, made.mask.new_zeros(())
+        if made.corrected is not None:
+            error = (made.corrected - made.mask).abs().mean()
+        losses = {"mask_correction": preset.mask_correction * error}
         if preset.guess:
             losses["guess"] = preset.guess * (made.guess - driving).abs().mean()
         return losses
@@ -115,6 +122,21 @@ class IapmPairs:
         return torch.cat(each)
 
 
+class IapmTraining(PairTraining):
+    """Training on pairs that tells its model the epoch; see `PairTraining`."""
+
+    def __init__(self, preset: IapmPreset, perceptual: nn.Module) -> None:
+        self.masked = IapmPairs(preset)
+        super().__init__("iapm", preset.name, self.masked, preset.recipe, perceptual)
+
+    def step(
+        self, pair: FramePair, optimizers: dict[str, Optimizer], backward: Callable[[Tensor], None]
+    ) -> dict[str, Tensor]:
+        """One step of `PairTraining`, in its epoch."""
+        self.masked.epoch = self.masked.preset.epochs * steps_done(optimizers) // self.schedule.steps
+        return super().step(pair, optimizers, backward)
+
+
 @torch.no_grad()
 def start_with_source(generator: MaskedGenerator) -> None:
     """Let the first prediction be the source image, its contrast a little bent by the sigmoid.
@@ -130,15 +152,15 @@ def start_with_source(generator: MaskedGenerator) -> None:
         last.weight[colour, first + colour, centre, centre] = COPY_GAIN
 
 
-def build_training(request: TrainingRequest) -> PairTraining:
+def build_training(request: TrainingRequest) -> IapmTraining:
     """IAPM under a preset; see `benchbed.interfaces.training.TrainingTaskBuilder`.
 
     Args:
-        request: with preset `tiny`.
+        request: with preset `tiny` or `paper` (the VoxCeleb recipe, also called `vox-256`).
 
     Raises:
         UnknownNameError: no such preset.
         BenchbedError: the networks cannot halve that resolution as often as they need to.
     """
     chosen = preset_named("iapm", request.preset, PRESETS).resized(request.resolution, request.steps)
-    return PairTraining("iapm", chosen.name, IapmPairs(chosen), chosen.recipe, request.perceptual)
+    return IapmTraining(chosen, request.perceptual)

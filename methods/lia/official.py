@@ -15,11 +15,12 @@ DATASETS = {"vox-256": "voxceleb", "taichi-256": "taichi-hd", "ted-256": "ted-ta
 
 _RELEASED = {"size": 256, "style_dim": 512, "motion_dim": 20, "channel_multiplier": 1}
 
-_DIFFERENCES: dict[str, dict[str, Any]] = {
-    **{name: {} for name in DATASETS},
+# The ablation's names, and what they change.
+ABLATIONS: dict[str, dict[str, Any]] = {
     **{f"m{directions}-256": {"motion_dim": directions} for directions in (5, 10, 40, 100)},
     "no-dictionary-256": {"motion_dictionary": False},
 }
+_DIFFERENCES: dict[str, dict[str, Any]] = {**{name: {} for name in DATASETS}, **ABLATIONS}
 
 
 def official_names() -> tuple[str, ...]:

@@ -30,6 +30,10 @@ class SpreadKeypoints:
     value: Tensor
     covar: Tensor | None = None
 
+    def detach(self) -> SpreadKeypoints:
+        """The same, cut off from what found them."""
+        return SpreadKeypoints(self.value.detach(), None if self.covar is None else self.covar.detach())
+
     def maps(self, size: tuple[int, int] | torch.Size, variance: str | float) -> Tensor:
         """An un-normalised Gaussian around each point, `(B, K, *size)`, 1 at the point.
 

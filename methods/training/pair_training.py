@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
+from torch.optim import SGD, Adam, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, MultiStepLR
 
 from benchbed.arithmetic import channels_last
@@ -107,18 +107,20 @@ class PairTraining:
         channels_last(self.networks)
 
     def optimizers(self) -> dict[str, Optimizer]:
-        """Adam per network, learning rates as in the recipe."""
-        rates = self.recipe.learning_rates
+        """Adam (or plain gradient descent) per network, learning rates as in the recipe."""
         return {
-            name: Adam(
-                self._parameter_groups(network, rates[name]),
-                lr=rates[name],
-                betas=self.recipe.betas,
-                weight_decay=self.recipe.weight_decay,
-            )
+            name: self._optimizer(name, network)
             for name, network in self.networks.items()
             if any(True for _ in network.parameters())
         }
+
+    def _optimizer(self, name: str, network: nn.Module) -> Optimizer:
+        recipe, rate = self.recipe, self.recipe.learning_rates[name]
+        groups = self._parameter_groups(network, rate)
+        if recipe.momentum is not None:
+            return SGD(groups, lr=rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay)
+        betas = recipe.own_betas.get(name, recipe.betas)
+        return Adam(groups, lr=rate, betas=betas, weight_decay=recipe.weight_decay)
 
     def _parameter_groups(self, network: nn.Module, rate: float) -> list[dict[str, Any]]:
         share = self.recipe.additions.colour_rate
@@ -149,7 +151,8 @@ class PairTraining:
         if self.adversary is not None:
             self.adversary.to(pair.source.device)
         self.networks.train()
-        if steps_done(optimizers) >= self.recipe.additions.freeze_norm_after * self.schedule.steps:
+        share = self.recipe.additions.freeze_norm_after
+        if share < 1 and steps_done(optimizers) >= share * self.schedule.steps:
             freeze_norms(self.model.colour_path())
         source = pair.source.contiguous(memory_format=torch.channels_last)
         driving = pair.driving.contiguous(memory_format=torch.channels_last)
@@ -165,8 +168,8 @@ class PairTraining:
         # The generator's terms went through the discriminator: its gradients are cleared as well.
         for optimizer in optimizers.values():
             optimizer.zero_grad(set_to_none=True)
-        if self.adversary is not None:
-            own = self.adversary.discriminator_loss(driving, made.prediction, _detached(made.points))
+        own = self.discriminator_loss(driving, made)
+        if own is not None:
             backward(own)
             optimizers["discriminator"].step()
             optimizers["discriminator"].zero_grad(set_to_none=True)
@@ -185,9 +188,19 @@ class PairTraining:
         if additions.deformed_weight and made.deformed is not None:
             losses["deformed"] = additions.deformed_weight * (made.deformed - driving).abs().mean()
         losses |= self.model.losses(source, driving, made)
-        if self.adversary is not None:
-            losses |= self.adversary.generator_losses(driving, made.prediction, _detached(made.points))
-        return losses
+        return losses | self.adversarial_losses(driving, made)
+
+    def adversarial_losses(self, driving: Tensor, made: Reconstruction) -> dict[str, Tensor]:
+        """What the discriminator makes of the prediction, as terms of the other networks; none without adversary."""
+        if self.adversary is None:
+            return {}
+        return self.adversary.generator_losses(driving, made.prediction, _detached(made.points))
+
+    def discriminator_loss(self, driving: Tensor, made: Reconstruction) -> Tensor | None:
+        """The loss of the network `discriminator`, whose gradient reaches no other; None without adversary."""
+        if self.adversary is None:
+            return None
+        return self.adversary.discriminator_loss(driving, made.prediction, _detached(made.points))
 
     def _perceptual(self, prediction: Tensor, driving: Tensor) -> Tensor:
         return perceptual_loss(

@@ -13,6 +13,8 @@ from .recipe import Recipe
 
 # A pass over the VoxCeleb train split visits each of its persons `num_repeats` times (id_sampling).
 VOX_TRAIN_PERSONS = 424
+# One that draws no identities visits every clip; as many are in FOMM's cut of VoxCeleb.
+VOX_TRAIN_CLIPS = 19522
 
 
 @dataclass(frozen=True)

@@ -54,12 +54,14 @@ class Recipe:
 
     Args:
         schedule: resolution, batch size, steps and augmentation.
-        learning_rates: of Adam, by the name of the network.
+        learning_rates: by the name of the network.
         milestones: steps after which every learning rate falls to a tenth.
         perceptual: loss weight of every tap of the perceptual network.
         scales: of the image pyramid that the perceptual loss looks at.
         betas: of Adam.
-        weight_decay: of Adam.
+        own_betas: of networks whose Adam has others, by their names.
+        momentum: of plain gradient descent in the place of Adam; None for Adam.
+        weight_decay: of the optimiser.
         gradient_norms: the largest gradient norm of a network, by its name; longer gradients are shortened to it.
         gradient_order: of those norms; infinity for the largest entry.
         additions: what is not published.
@@ -71,6 +73,8 @@ class Recipe:
     perceptual: tuple[float, ...] = ()
     scales: tuple[float, ...] = (1.0,)
     betas: tuple[float, float] = BETAS
+    own_betas: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    momentum: float | None = None
     weight_decay: float = 0.0
     gradient_norms: Mapping[str, float] = field(default_factory=dict)
     gradient_order: float = 2.0

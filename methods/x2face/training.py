@@ -146,7 +146,7 @@ def build_training(request: TrainingRequest) -> PairTraining:
     """X2Face under a preset; see `benchbed.interfaces.training.TrainingTaskBuilder`.
 
     Args:
-        request: with preset `tiny`.
+        request: with preset `tiny` or `paper` (the VoxCeleb recipe, also called `vox-256`).
 
     Raises:
         UnknownNameError: no such preset.

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from benchbed.errors import BenchbedError, CheckpointError, UnknownNameError, WeightsMissingError
 from benchbed.interfaces.method import Method
+from benchbed.methods.blocks.vision_transformer import FrozenTransformer, TransformerConfig
 from benchbed.methods.cpabmm.checkpoint import inference_networks
 from benchbed.methods.cpabmm.config import cpabmm_config
 from benchbed.methods.cpabmm.fit import fit_transformations, moved_points
@@ -20,7 +21,7 @@ from benchbed.methods.cpabmm.flow import drift, velocity
 from benchbed.methods.cpabmm.method import Cpabmm, build
 from benchbed.methods.cpabmm.official import DATASETS, official, official_names
 from benchbed.methods.cpabmm.presets import presets
-from benchbed.methods.cpabmm.structure import key_self_similarity
+from benchbed.methods.cpabmm.structure import key_self_similarity, structure_loss
 from benchbed.methods.cpabmm.tessellation import cell_of, constraints, velocity_basis
 from benchbed.methods.cpabmm.training import FittedPairs
 
@@ -303,3 +304,31 @@ def test_fits_are_joint_in_training_and_single_at_rest():
         pairs.reconstruct(frames(2), frames(2, seed=1))
         joint.append(pairs.fitted.joint_fit)
     assert joint == [True, False]
+
+
+def test_the_structure_loss_sums_over_the_batch_and_reaches_generated_frames_alone():
+    transformer = FrozenTransformer(TransformerConfig(32, 16, 2, 2, 16, 16))
+    generated, real = frames(2).requires_grad_(), frames(2, seed=1).requires_grad_()
+    loss = structure_loss(transformer, generated, real)
+    expected = 0.0
+    for one, other in zip(generated, real, strict=True):
+        keys = (
+            transformer(image[None]).keys.unflatten(-1, (2, 8))[0].transpose(0, 1) for image in (one, other)
+        )
+        expected += (torch.sub(*map(key_self_similarity, keys))).square().mean().item()
+    assert loss.item() == pytest.approx(expected, rel=1e-4)
+    loss.backward()
+    assert generated.grad.abs().sum() > 0 and real.grad is None
+
+
+def test_a_transformer_adds_the_weighted_structure_loss_to_all_others():
+    torch.manual_seed(0)
+    preset = replace(presets()["tiny"](), published=SMALL, structure_weight=0.1)
+    transformer = FrozenTransformer(TransformerConfig(32, 16, 2, 2, 16, 16))
+    pairs = FittedPairs(preset, transformer)
+    source, driving = frames(2), frames(2, seed=1)
+    made = pairs.reconstruct(source, driving)
+    losses = pairs.losses(source, driving, made)
+    expected = 0.1 * structure_loss(transformer, made.prediction, driving).item()
+    assert losses["structure"].item() == pytest.approx(expected, rel=1e-4)
+    assert "transformer" not in " ".join(pairs.networks.state_dict())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +19,22 @@ from benchbed.interfaces.training import FramePair, TrainingRequest
 from benchbed.methods.blocks.grids import sample_each, warp
 from benchbed.methods.blocks.linear_maps import inverse, product
 from benchbed.methods.blocks.motion import Keypoints
+from benchbed.methods.blocks.patch_discriminator import PatchScores
 from benchbed.methods.blocks.transfer import movement_scale
 from benchbed.methods.blocks.volume_grids import coordinate_volume, expected_point, gaussian_volumes
 from benchbed.methods.blocks.volumetric import VolumeHourglass
 from benchbed.methods.facevid2vid.checkpoint import inference_networks
 from benchbed.methods.facevid2vid.config import facevid2vid_config
 from benchbed.methods.facevid2vid.dense_motion import sparse_motions
-from benchbed.methods.facevid2vid.losses import blurred_difference, keypoint_prior_loss
+from benchbed.methods.facevid2vid.head_pose_teacher import HeadPoseTeacher, load_teacher, stored_teacher
+from benchbed.methods.facevid2vid.losses import HINGE, blurred_difference, head_pose_loss, keypoint_prior_loss
 from benchbed.methods.facevid2vid.method import Facevid2vid, build, size_multiple
 from benchbed.methods.facevid2vid.official import DATASETS, official, official_names
 from benchbed.methods.facevid2vid.pose import HeadPose, View, degrees, posed, rotation
+from benchbed.methods.facevid2vid.presets import AdversaryWeights, preset_named
 from benchbed.methods.facevid2vid.spade import SpadeBlock
 from benchbed.methods.facevid2vid.start import start_as_copier
-from benchbed.methods.facevid2vid.training import Facevid2vidTraining, build_training
+from benchbed.methods.facevid2vid.training import Facevid2vidPairs, Facevid2vidTraining, build_training
 
 from .released import (
     OPTIMIZER,
@@ -483,3 +487,71 @@ def test_a_smaller_motion_and_a_narrower_head_pose_estimator_animate():
     check_batch(method, encoding, driving)
     with pytest.raises(BenchbedError, match="needs 4 widths"):
         facevid2vid_config(changed("he_estimator_params", widths=[8, 8]))
+
+
+def test_the_hinge_sums_over_scales():
+    real = [PatchScores((), torch.tensor([0.5, 2.0])), PatchScores((), torch.tensor([0.0]))]
+    generated = [PatchScores((), torch.tensor([-2.0, 0.0])), PatchScores((), torch.tensor([1.0]))]
+    assert HINGE.generator(generated).item() == pytest.approx(1 - 1)
+    assert HINGE.discriminator(real, generated).item() == pytest.approx(0.25 + 0.5 + 1 + 2)
+
+
+def teacher_file(path: Path) -> dict[str, Tensor]:
+    """A file as the teacher's makers wrote it: no step counters, and a layer that nothing uses."""
+    torch.manual_seed(1)
+    state = HeadPoseTeacher().state_dict()
+    tensors = {
+        name.removeprefix("trunk.").replace("heads.", "fc_"): value
+        for name, value in state.items()
+        if not name.endswith("num_batches_tracked")
+    }
+    tensors["fc_finetune.weight"] = torch.zeros(3, 2051)
+    torch.save(tensors, path, _use_new_zipfile_serialization=False)
+    return tensors
+
+
+def test_the_teacher_of_head_poses_comes_from_the_weights_store(tmp_path, monkeypatch):
+    monkeypatch.setenv("BENCHBED_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "none"))
+    with pytest.raises(WeightsMissingError, match="hopenet"):
+        stored_teacher()
+    (tmp_path / "checkpoints").mkdir()
+    tensors = teacher_file(tmp_path / "checkpoints" / "hopenet_robust_alpha1.pkl")
+    teacher, faces = stored_teacher(), frames(2, size=64)
+    assert torch.equal(teacher.heads["roll"].weight, tensors["fc_roll.weight"])
+    angles = teacher(faces)
+    assert [one.shape for one in angles] == [(2, 66)] * 3 and not angles.yaw.requires_grad
+    # frames are seen at 224 pixels whatever their size
+    larger = functional.interpolate(faces, size=(224, 224), mode="bilinear")
+    assert torch.allclose(teacher(larger).pitch, angles.pitch, atol=1e-5)
+    del tensors["fc_yaw.bias"]
+    with pytest.raises(CheckpointError, match=r"fc_yaw\.bias"):
+        load_teacher(tensors)
+
+
+def test_a_teacher_and_an_adversary_add_their_published_terms():
+    preset = replace(
+        preset_named("tiny").resized(32, 10),
+        head_pose_weight=20.0,
+        adversary=AdversaryWeights(1.0, 1.0, (10.0, 10.0)),
+    )
+    rates = {**preset.recipe.learning_rates, "discriminator": 2e-4}
+    preset = replace(preset, recipe=replace(preset.recipe, learning_rates=rates))
+    teacher, driving = HeadPoseTeacher(), patches(1)
+    task = Facevid2vidTraining(preset, Blur(), teacher)
+    made = task.model.reconstruct(patches(0), driving)
+    expected = 20 * head_pose_loss(made.pose, *teacher(driving)).item()
+    assert task.model.losses(patches(0), driving, made)["head_pose"].item() == pytest.approx(
+        expected, rel=1e-4
+    )
+    losses = task.step(FramePair(patches(0), driving), task.optimizers(), lambda loss: loss.backward())
+    assert {"head_pose", "generator_gan", "feature_matching", "discriminator_gan"} <= set(losses)
+
+
+def test_the_spade_generator_is_trained_but_cannot_start_as_a_copier():
+    preset = preset_named("vox-256")
+    with torch.device("meta"):
+        assert Facevid2vidPairs(preset).generator.decoder is not None
+        copier = replace(preset.recipe, additions=preset_named("tiny").recipe.additions)
+        with pytest.raises(TypeError, match="only the original generator"):
+            Facevid2vidPairs(replace(preset, recipe=copier))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from benchbed.errors import BenchbedError, CheckpointError, UnknownNameError, WeightsMissingError
 from benchbed.interfaces.method import Method
-from benchbed.interfaces.training import TrainingRequest
+from benchbed.interfaces.training import FramePair, TrainingRequest
 from benchbed.methods.blocks.hourglass import SkiplessHourglass
 from benchbed.methods.iapm import perturbation
 from benchbed.methods.iapm.checkpoint import inference_networks
@@ -21,7 +22,8 @@ from benchbed.methods.iapm.config import iapm_config
 from benchbed.methods.iapm.method import Iapm, build
 from benchbed.methods.iapm.official import DATASETS, official, official_names
 from benchbed.methods.iapm.perturbation import perturb, perturb_at_random
-from benchbed.methods.iapm.training import build_training
+from benchbed.methods.iapm.presets import PRESETS
+from benchbed.methods.iapm.training import IapmTraining, build_training
 
 from .released import OPTIMIZER, check_batch, check_same_frames, on_meta, write_own, write_released
 from .released import frames as noise
@@ -261,3 +263,15 @@ def test_training_starts_from_the_source():
     source = 0.4 + 0.2 * frames(2)
     # 2e-3: the sigmoid bends even colours near grey a little
     assert torch.allclose(task.model.reconstruct(source, frames(2, seed=1)).prediction, source, atol=2e-3)
+
+
+def test_the_refinement_begins_to_learn_in_its_epoch_and_no_earlier():
+    torch.manual_seed(0)
+    preset = replace(PRESETS["tiny"]().resized(None, 4), published=SMALL, epochs=2, refinement_start=1)
+    task = IapmTraining(preset, Identity())
+    optimizers, pair = task.optimizers(), FramePair(frames(2), frames(2, seed=1))
+    refined = []
+    for _ in range(4):
+        losses = task.step(pair, optimizers, lambda loss: loss.backward())
+        refined.append(losses["mask_correction"].item() > 0)
+    assert refined == [False, False, True, True]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,12 +18,16 @@ from torch import Tensor, nn
 from benchbed.errors import BenchbedError, CheckpointError, UnknownNameError, WeightsMissingError
 from benchbed.interfaces.method import Method
 from benchbed.interfaces.training import FramePair, TrainingRequest
+from benchbed.methods.blocks.patch_discriminator import PatchScores
 from benchbed.methods.blocks.style_convolution import Blur, ModulatedConv, Upsample, fir_kernel
 from benchbed.methods.lia.checkpoint import inference_networks
 from benchbed.methods.lia.config import lia_config
+from benchbed.methods.lia.discriminator import Discriminator, with_deviation
+from benchbed.methods.lia.losses import LOGISTIC
 from benchbed.methods.lia.method import Lia, build
 from benchbed.methods.lia.official import DATASETS, OFFICIAL_FILES, official, official_names
-from benchbed.methods.lia.training import build_training
+from benchbed.methods.lia.presets import preset_named
+from benchbed.methods.lia.training import LiaTraining, build_training
 from benchbed.methods.training.pair_training import PairTraining
 
 from .released import check_batch, check_wrong_transfers, write_own
@@ -287,3 +292,61 @@ def test_the_network_has_the_size_of_the_frames_it_is_trained_on():
         match="at 48 pixels with preset 'tiny'; choose a power of two, 8 or a multiple up to 256",
     ):
         tiny(48)
+
+
+def adversarial() -> LiaTraining:
+    preset = preset_named("tiny").resized(16, 10)
+    rates = {**preset.recipe.learning_rates, "discriminator": 2e-3}
+    recipe = replace(preset.recipe, learning_rates=rates, own_betas={"discriminator": (0.0, 0.9)})
+    torch.manual_seed(0)
+    return LiaTraining(replace(preset, recipe=recipe, adversarial_weight=1.0), Blur())
+
+
+def test_the_full_size_discriminator_halves_to_four_pixels_at_the_widths_of_the_encoder():
+    with torch.device("meta"):
+        network = Discriminator(lia_config(official("vox-256")))
+        (judged,) = network([torch.empty(4, 3, 256, 256)])
+    shapes = {name: tuple(value.shape) for name, value in network.named_parameters()}
+    assert judged.scores.shape == (4, 1, 1, 1)
+    assert shapes["convs.0.0.weight"] == (64, 3, 1, 1)
+    assert shapes["final_conv.0.weight"] == (512, 513, 3, 3)
+    assert shapes["final_linear.0.weight"] == (512, 512, 4, 4)
+
+
+@pytest.mark.parametrize(("count", "group"), [(1, 1), (2, 2), (8, 4), (6, 3), (5, 1)])
+def test_images_see_how_much_their_group_differs(count, group):
+    features = noise(count, size=4)
+    joined = with_deviation(features)
+    assert torch.equal(joined[:, :-1], features)
+    for index in range(count):
+        members = features[index % (count // group) :: count // group]
+        wanted = (members.var(dim=0, correction=0) + 1e-8).sqrt().mean()
+        assert torch.allclose(joined[index, -1], wanted, atol=1e-6)
+
+
+def test_the_logistic_objective_is_that_of_its_formulas():
+    real, generated = ([PatchScores((), torch.tensor([[[[value]]]]))] for value in (0.3, -1.2))
+    assert LOGISTIC.generator(generated).item() == pytest.approx(math.log1p(math.exp(1.2)))
+    expected = math.log1p(math.exp(-0.3)) + math.log1p(math.exp(-1.2))
+    assert LOGISTIC.discriminator(real, generated).item() == pytest.approx(expected)
+
+
+def test_the_discriminator_sees_images_beyond_the_range_and_trains_with_an_adam_of_its_own():
+    task, source, driving = adversarial(), patches(0, 16), patches(1, 16)
+    made = task.reconstruct(FramePair(source, driving))
+    image = 3 * made.levels[-1].image
+    beyond = replace(made, levels=(*made.levels[:-1], replace(made.levels[-1], image=image)))
+    (judged,) = task.networks["discriminator"]([image])
+    expected = functional.softplus(-judged.scores).mean()
+    assert task.adversarial_losses(driving, beyond)["generator_gan"].item() == pytest.approx(expected.item())
+    optimizers = task.optimizers()
+    assert {name: one.param_groups[0]["betas"] for name, one in optimizers.items()} == {
+        "gen": (0.5, 0.99),
+        "discriminator": (0.0, 0.9),
+    }
+    before = {name: value.clone() for name, value in task.networks["discriminator"].named_parameters()}
+    losses = task.step(FramePair(source, driving), optimizers, lambda loss: loss.backward())
+    assert {"generator_gan", "discriminator_gan"} <= set(losses)
+    after = dict(task.networks["discriminator"].named_parameters())
+    assert [name for name, value in before.items() if torch.equal(value, after[name])] == []
+    assert not any(name.startswith("discriminator") for name in task.export()[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from benchbed.errors import BenchbedError, CheckpointError, UnknownNameError, WeightsMissingError
 from benchbed.interfaces.method import Method
-from benchbed.interfaces.training import TrainingRequest
+from benchbed.interfaces.training import FramePair, TrainingRequest
 from benchbed.methods.blocks.grids import coordinate_grid
 from benchbed.methods.monkeynet.checkpoint import inference_networks
 from benchbed.methods.monkeynet.config import EmbeddingConfig, monkeynet_config
@@ -22,7 +23,8 @@ from benchbed.methods.monkeynet.keypoints import SpreadKeypoints, clipped_covari
 from benchbed.methods.monkeynet.method import MonkeyNet, build, size_multiple
 from benchbed.methods.monkeynet.movement_embedding import MovementEmbedding
 from benchbed.methods.monkeynet.official import DATASETS, OFFICIAL_FILES, official, official_names
-from benchbed.methods.monkeynet.training import build_training
+from benchbed.methods.monkeynet.presets import PRESETS
+from benchbed.methods.monkeynet.training import MonkeyNetTraining, build_training
 
 from .released import (
     OPTIMIZER,
@@ -307,3 +309,52 @@ def test_training_starts_from_the_warped_source_and_compares_both_images_with_th
     preset = task.model.preset
     assert torch.allclose(losses["reconstruction"], preset.reconstruction * own)
     assert torch.allclose(losses["reconstruction_deformed"], preset.reconstruction_deformed * of_deformed)
+
+
+def adversarial(**changes: Any) -> MonkeyNetTraining:
+    """A small training with the published adversary, weights and without a perceptual loss."""
+    judge = {
+        "kp_embedding_params": {"norm_const": 10},
+        "block_expansion": 4,
+        "max_features": 8,
+        "num_blocks": 2,
+    }
+    preset, words = PRESETS["paper"]().resized(32, 10), published()
+    words["model_params"]["discriminator_params"] = judge
+    torch.manual_seed(0)
+    return MonkeyNetTraining(replace(preset, published=words, features=(10.0, 1.0), **changes), nn.Identity())
+
+
+def test_the_discriminator_compares_images_and_its_blocks_and_gives_key_points_their_gradient():
+    task, source, driving = adversarial(), frames(2), frames(2, seed=1)
+    made = task.reconstruct(FramePair(source, driving))
+    losses = task.adversarial_losses(driving, made)
+    judge = task.networks["discriminator"]
+    real, fake = (judge(image, made.of_source, made.of_driving) for image in (driving, made.prediction))
+    pairs = zip((10, 10, 1), (driving, *real.features), (made.prediction, *fake.features), strict=True)
+    expected = sum(weight * (one - other).abs().mean().item() for weight, one, other in pairs)
+    assert losses["reconstruction"].item() == pytest.approx(expected, rel=1e-4)
+    assert losses["generator_gan"].item() == pytest.approx((1 - fake.scores).square().mean().item(), rel=1e-4)
+    # through the maps that the discriminator sees beside the real image, too
+    (gradient,) = torch.autograd.grad(real.scores.sum(), made.of_driving.value, retain_graph=True)
+    assert gradient.abs().sum() > 0
+
+
+def test_the_discriminators_own_loss_reaches_it_alone():
+    task, source, driving = adversarial(), frames(2), frames(2, seed=1)
+    made = task.reconstruct(FramePair(source, driving))
+    loss = task.discriminator_loss(driving, made)
+    assert loss is not None
+    loss.backward()
+    reached = {
+        name.split(".")[0] for name, value in task.networks.named_parameters() if value.grad is not None
+    }
+    assert reached == {"discriminator"}
+    losses = task.step(FramePair(source, driving), task.optimizers(), lambda loss: loss.backward())
+    assert set(losses) == {"total", "reconstruction", "generator_gan", "discriminator_gan"}
+
+
+def test_adversarial_training_without_a_discriminator_in_the_words_is_refused():
+    preset = replace(PRESETS["paper"]().resized(32, 10), published=published())
+    with pytest.raises(BenchbedError, match="needs discriminator_params"):
+        MonkeyNetTraining(preset, nn.Identity())

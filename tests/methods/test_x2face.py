@@ -252,3 +252,15 @@ def test_training_starts_from_the_source_and_never_learns_confidences_of_a_singl
     assert not torch.allclose(moved, pair.source, atol=1e-3)
     confidence = task.model.embedding(pair.source).confidence
     assert torch.equal(confidence, torch.ones_like(confidence))
+
+
+def test_published_training_is_gradient_descent_with_momentum_on_the_photometric_loss_alone():
+    torch.manual_seed(0)
+    task = build_training(TrainingRequest("paper", Identity(), None, 10))
+    assert set(task.networks) == {"pix2pixUnwrapped", "pix2pixSampler"}
+    for optimizer in task.optimizers().values():
+        assert isinstance(optimizer, torch.optim.SGD)
+        (group,) = optimizer.param_groups
+        assert (group["lr"], group["momentum"], group["weight_decay"]) == (1e-3, 0.9, 0)
+    norms = [module for module in task.networks.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert all(norm.weight.min() >= 0.02 and norm.weight.max() <= 1 for norm in norms)
