@@ -54,7 +54,7 @@ class TrainingRun:
         devices: how many GPUs; each has its own batches, gradients are averaged.
         workers: processes that prepare batches; None decides.
         memory_budget: bytes of decoded frames to keep.
-        save_every: seconds between checkpoints.
+        save_every: seconds between checkpoints, at least; they wait for the next row of losses.
         log_every, sample_every: steps between loss rows and between sample grids.
         limit_minutes: stop after this wall time, save and export.
         perceptual, command: recorded in the weights.
@@ -219,7 +219,9 @@ def _run_steps(
                     progress(_report(task, run, clock, log, step, start))
             if last or step % run.sample_every == 0:
                 _save_samples(fabric, task, batches, out, step)
-            if last or time.monotonic() - clock.saved >= run.save_every:
+            # Only where a row of losses ends: a resumed training then writes the same rows.
+            due = step % run.log_every == 0 and time.monotonic() - clock.saved >= run.save_every
+            if last or due:
                 log.check()  # nothing is saved that has not been looked at for NaN
                 save(step, log.smoothed)
                 clock.saved = time.monotonic()

@@ -103,9 +103,12 @@ def state(task: TinyTask) -> dict[str, torch.Tensor]:
     return dict(task.networks.state_dict())
 
 
-def test_resumed_training_gives_bit_equal_weights(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("log_every", "left"), [(1, [4, 5, 6]), (2, [4, 6])])
+def test_resumed_training_gives_bit_equal_weights_and_the_same_rows_of_losses(
+    tmp_path: Path, log_every: int, left: list[int]
+) -> None:
     whole, first, second = TinyTask(), TinyTask(), TinyTask()
-    train(whole, TinyDataset(), run(), out=tmp_path / "whole")
+    train(whole, TinyDataset(), run(log_every=log_every), out=tmp_path / "whole")
 
     class Killed(Exception):
         pass
@@ -115,10 +118,17 @@ def test_resumed_training_gives_bit_equal_weights(tmp_path: Path) -> None:
             raise Killed
 
     with pytest.raises(Killed):
-        train(first, TinyDataset(), run(save_every=0), out=tmp_path / "parts", progress=kill_after_three)
+        train(
+            first,
+            TinyDataset(),
+            run(save_every=0, log_every=log_every),
+            out=tmp_path / "parts",
+            progress=kill_after_three,
+        )
     seen: list[int] = []
-    train(second, TinyDataset(), run(), out=tmp_path / "parts", progress=lambda p: seen.append(p.step))
-    assert seen == [4, 5, 6]
+    again = run(log_every=log_every)
+    train(second, TinyDataset(), again, out=tmp_path / "parts", progress=lambda p: seen.append(p.step))
+    assert seen == left
     for name, tensor in state(whole).items():
         assert torch.equal(tensor, state(second)[name]), name
     assert (tmp_path / "whole/losses.csv").read_text() == (tmp_path / "parts/losses.csv").read_text()
@@ -183,8 +193,8 @@ def test_damaged_checkpoint_gets_one_sentence(tmp_path: Path) -> None:
 
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
-    with pytest.raises(BenchbedError, match=r"loss 'total' is not finite at step 4"):
-        train(TinyTask(broken_at=4), TinyDataset(), run(save_every=0, log_every=100), out=tmp_path)
+    with pytest.raises(BenchbedError, match=r"loss 'total' is not finite at step 5"):
+        train(TinyTask(broken_at=5), TinyDataset(), run(save_every=0, log_every=3), out=tmp_path)
     content = torch.load(tmp_path / "last.ckpt", weights_only=True)
     assert content["step"] == 3
     assert all(torch.isfinite(t).all() for t in content["networks"].values())
