@@ -64,11 +64,17 @@ def _best_records(views: Sequence[list[CaseRecord]]) -> list[CaseRecord]:
 
 
 def _best_record(views: list[CaseRecord]) -> CaseRecord:
-    """One case: each row from the view that scores best, under the names of the last view's section."""
+    """One case: each row from the view that scores best, under the names of the last view's section.
+
+    Where the last view failed the case has no score with so many: the best of fewer would be another setting's.
+    """
     own = views[-1]
     rows: list[ScoreRow] = []
     values = dict(own.frame_values)
     for index, row in enumerate(own.rows):
+        if row.status == "failed":
+            rows.append(row)
+            continue
         sign = 1.0 if card("metric", row.metric).data["direction"] == "lower" else -1.0
         scored = [
             view

@@ -125,3 +125,17 @@ def test_zero_shot_refuses_weights_of_the_same_files_under_another_name(tmp_path
     ):
         require_unseen("fomm", "before", dataset, tmp_path / "same.safetensors")
     require_unseen("fomm", "before", dataset, tmp_path / "other.safetensors")
+
+
+def test_a_clip_too_short_for_so_many_views_fails_and_is_not_scored_with_fewer(tmp_path):
+    folder = tmp_path / "clips"
+    for name, length in (("long", 9), ("short", 3)):
+        frames = np.stack([np.full((16, 16, 3), 20 * step, np.uint8) for step in range(length)])
+        write_video(folder / f"{name}.png", frames)
+    cases, _, _ = carry_out(
+        tmp_path, "static", protocol="reference-sweep", datasets=(str(folder),), resolution=16, pairs=1
+    )
+    own = cases[cases["setting"].str.startswith("reconstruction") & (cases["case"] == "short")]
+    status = dict(zip(own["setting"], own["status"], strict=True))
+    assert [status[f"reconstruction N_ref={n}"] for n in range(7)] == ["ok"] * 3 + ["failed"] * 4
+    assert own["value"].isna().sum() == 4
