@@ -8,6 +8,7 @@ from benchbed.errors import BenchbedError
 from benchbed.registry import Card, card, cards
 
 FULL = "full"
+FULL_PRESET = "tiny"
 
 
 @dataclass(frozen=True)
@@ -30,24 +31,25 @@ class Arm:
 def study_arms(method: str) -> tuple[Arm, ...]:
     """The arms of a method's study, the full method first.
 
-    From its card: `[[ablation]]` tables with `name`, `preset` and perhaps `views`; `ablation_views`, those of the full
-    method; `ablation_base`, the method that the paper starts from.
+    From its card: `[[ablation]]` tables with `name`, `preset` and perhaps `views`, of which one with the full method's
+    preset is the full method trained like the variants; `ablation_views`, those of the full method; `ablation_base`,
+    the method that the paper starts from.
 
     Raises:
         UnknownNameError: no such method.
         BenchbedError: its card names no variants.
     """
     chosen = card("method", method)
-    variants = chosen.data.get("ablation", [])
+    variants = [one for one in chosen.data.get("ablation", []) if one["preset"] != FULL_PRESET]
     if not variants:
         able = ", ".join(one.name for one in cards("method") if one.data.get("ablation")) or "none"
         raise BenchbedError(f"method '{method}' names no variants to ablate; methods that do: {able}")
     views = chosen.data.get("ablation_views", 0)
     base = chosen.data.get("ablation_base")
     return (
-        Arm(FULL, method, "tiny", views),
+        Arm(FULL, method, FULL_PRESET, views),
         *(Arm(one["name"], method, one["preset"], one.get("views", views)) for one in variants),
-        *((Arm(base, base, "tiny"),) if base else ()),
+        *((Arm(base, base, FULL_PRESET),) if base else ()),
     )
 
 

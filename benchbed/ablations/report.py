@@ -49,6 +49,7 @@ def study_table(study: Study) -> Table:
         title=f"Published ablations of {study.method}, trained anew on {study.recipe.dataset}",
         columns=tuple(Column(name, header) for name, header in zip(COLUMNS, HEADERS, strict=True)),
         rows=tuple(_row(effect) for effect in study.effects),
+        daggers=_daggers(study),
         notes=_notes(study),
         stub="metric",
         group_stub="variant",
@@ -58,7 +59,9 @@ def study_table(study: Study) -> Table:
 
 def _row(effect: Effect) -> Row:
     scored = effect.scored
-    label = f"{card('metric', effect.metric).data['title']}{'' if effect.protocol == 'reconstruction' else ', ' + effect.protocol}"
+    title = card("metric", effect.metric).data["title"]
+    dagger = "" if scored is None or scored.canonical else "†"
+    label = f"{title}{dagger}{'' if effect.protocol == 'reconstruction' else ', ' + effect.protocol}"
     printed = ", ".join(
         f"{_signed(change.change, change.decimals)} {change.dataset}" for change in effect.printed
     )
@@ -66,9 +69,11 @@ def _row(effect: Effect) -> Row:
         cells = (printed, "-", "-", "-", effect.verdict)
         return Row(label, tuple(Cell(text) for text in cells), effect.arm)
     decimals = decimals_for([effect.full])
-    width = half_width(effect.measured.low, effect.measured.high, decimals)
-    change = f"{_signed(effect.measured.value, decimals)} {width}".strip()
-    seeds = " ".join(_signed(value, decimals) for value in effect.per_seed)
+    # Two digits of what is uncertain.
+    fine = max(decimals, decimals_for([effect.measured.high - effect.measured.low]) - 1)
+    width = half_width(effect.measured.low, effect.measured.high, fine)
+    change = f"{_signed(effect.measured.value, fine)} {width}".strip()
+    seeds = " ".join(_signed(value, fine) for value in effect.per_seed)
     cells = (printed, fixed(effect.full, decimals), change, seeds, effect.verdict)
     return Row(label, tuple(Cell(text) for text in cells), effect.arm)
 
@@ -91,6 +96,19 @@ def _notes(study: Study) -> tuple[str, ...]:
         "reproduced: the interval lies on the printed side of zero; not reproduced: on the other side; undecided: it "
         "holds zero",
         *((f"further views of the source when scored: {given}",) if given else ()),
+    )
+
+
+def _daggers(study: Study) -> tuple[str, ...]:
+    used: dict[str, list[str]] = {}
+    for effect in study.effects:
+        if effect.scored is not None and not effect.scored.canonical:
+            title = card("metric", effect.metric).data["title"]
+            own = used.setdefault(effect.scored.evaluator, [])
+            own += [title] if title not in own else []
+    return tuple(
+        f"{', '.join(titles)}: measured with {evaluator}, not with the evaluator of published values"
+        for evaluator, titles in used.items()
     )
 
 

@@ -29,6 +29,8 @@ class Scored:
         direction: `lower` or `higher` is better.
         unit: of the value, may be empty.
         variant: id and version of the metric variant.
+        evaluator: that of published values, or empty, where `canonical`; else the one in its place.
+        canonical: whether published values of this metric were measured with it.
     """
 
     value: float
@@ -37,6 +39,8 @@ class Scored:
     direction: str
     unit: str
     variant: str
+    evaluator: str = ""
+    canonical: bool = True
 
 
 # Scores by (protocol, metric), the protocol being `reconstruction` or `animation`.
@@ -102,6 +106,8 @@ def _read(stored: StoredRun, method: str) -> TrainingScores:
                 str(record["direction"]),
                 str(record.get("unit", "")),
                 str(record["variant"]),
+                str(record["evaluator"]),
+                bool(record["canonical"]),
             ),
         )
     return found

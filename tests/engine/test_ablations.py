@@ -65,6 +65,25 @@ def test_few_shot_rows_get_the_views_of_the_printed_ones():
     )
 
 
+def test_the_full_method_trained_like_its_variants_is_no_variant_of_a_study():
+    named = {one["name"] for one in card("method", "dime").data["ablation"]}
+    assert named - {arm.name for arm in study_arms("dime")} == {"all-trained-alike"}
+
+
+def test_bundled_variants_rebuild_what_their_names_say():
+    found = {}
+    for one in card("method", "dime").data["ablation"]:
+        metadata = read_metadata(card("method", "dime").folder / one["checkpoints"]["puppets"])
+        assert (metadata["steps"], metadata["seed"]) == ("400", "0")
+        found[one["name"]] = json.loads(metadata["configuration"])["model_params"]["variant_params"]
+    assert found == {
+        "all-trained-alike": {},
+        "without-refinement": {"refinement": False},
+        "without-identity": {"identity": False},
+        "one-shot": {"one_shot": True},
+    }
+
+
 def test_a_method_without_variants_names_those_that_have_some():
     with pytest.raises(BenchbedError, match=r"'fomm' names no variants to ablate; methods that do: .*dime"):
         study_arms("fomm")
