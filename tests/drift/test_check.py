@@ -231,7 +231,7 @@ def test_a_part_of_the_cases_is_neither_baseline_nor_compared(baseline_file, tmp
         read_baseline(baseline_file).request, methods=("flow",), device="cpu", limit=1, metrics=("l1",)
     )
     folder = run(build_plan(request), tmp_path / "runs", command=["test"], quiet=True).folder
-    with pytest.raises(BenchbedError, match=r"holds a part of the cases \(--limit\)"):
+    with pytest.raises(BenchbedError, match=r"holds a part of the cases \(--limit, or a partial split\)"):
         check_run(read_baseline(baseline_file), folder)
 
 
