@@ -39,8 +39,6 @@ from benchbed.errors import BenchbedError, StoreError
 from benchbed.tracking.progress import Progress
 
 SMALLEST = 8
-# The manifest names layouts as cards do.
-CARD_LAYOUT = {"strip": "wide"}
 LOSSY = "mp4 is lossy: the field measures on PNG frames, and H.264 changes key-point metrics noticeably; not for numbers"
 
 
@@ -221,8 +219,7 @@ def _manifest(card: StandardCard, root: Path, recipe: Recipe, splits: Sequence[S
     """The manifest, with the splits that an earlier call prepared in the same way."""
     from benchbed.frames import RESIZE_RULE
 
-    layout = CARD_LAYOUT.get(recipe.layout, recipe.layout)
-    how = Preprocessing(VERSION, recipe.resolution, RESIZE_RULE, layout)
+    how = Preprocessing(VERSION, recipe.resolution, RESIZE_RULE, recipe.layout)
     before = _manifest_before(root)
     kept: list[SplitRecord] = []
     if before is not None and before.preprocessing == how:
