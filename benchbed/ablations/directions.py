@@ -97,17 +97,18 @@ def effects(
             for seed in seeds
         ]
         both = [(full, changed) for full, changed in pairs if full is not None and changed is not None]
-        if len(both) < len(pairs):
+        changes = _change(both) if both and len(both) == len(pairs) else None
+        if changes is None:
             found.append(Effect(arm, protocol, metric, own, None, math.nan, (), None))
             continue
-        measured, per_seed = _change(both)
+        measured, per_seed = changes
         full = float(np.mean([full.value for full, _ in both]))
         found.append(Effect(arm, protocol, metric, own, measured, full, per_seed, both[0][0]))
     return found
 
 
-def _change(pairs: Sequence[tuple[Scored, Scored]]) -> tuple[Estimate, tuple[float, ...]]:
-    """Changed minus full, over seeds and identities."""
+def _change(pairs: Sequence[tuple[Scored, Scored]]) -> tuple[Estimate, tuple[float, ...]] | None:
+    """Changed minus full, over seeds and identities; None where no case was scored in all trainings."""
     if pairs[0][0].reduction == "set":
         per_seed = [changed.value - full.value for full, changed in pairs]
         firsts = [full.scores for full, _ in pairs if isinstance(full.scores, SetScore)]
@@ -124,6 +125,8 @@ def _change(pairs: Sequence[tuple[Scored, Scored]]) -> tuple[Estimate, tuple[flo
         return estimate, tuple(per_seed)
     rows = [_case_changes(full, changed) for full, changed in pairs]
     shared = [case for case in rows[0] if all(case in row for row in rows)]
+    if not shared:
+        return None
     values = np.array([[row[case][0] for case in shared] for row in rows])
     weights = np.array([[row[case][1] for case in shared] for row in rows])
     identities = [rows[0][case][2] for case in shared]

@@ -91,8 +91,8 @@ def _notes(study: Study) -> tuple[str, ...]:
     return (
         f"{len(study.recipe.seeds)} training seeds, {' or '.join(map(str, steps))} steps each{start}; "
         "change: variant minus full method",
-        "intervals of 95 % hold for other training seeds and other test identities (both errors added up, Satterthwaite's "
-        "degrees of freedom)",
+        "intervals of 95 % hold for other training seeds and other test identities (squares of both half-widths added "
+        "up)",
         "reproduced: the interval lies on the printed side of zero; not reproduced: on the other side; undecided: it "
         "holds zero",
         *((f"further views of the source when scored: {given}",) if given else ()),

@@ -27,17 +27,15 @@ class Scored:
         scores: by case, or of the set, as paired differences need them.
         reduction: `frames`, `clips` or `set`.
         direction: `lower` or `higher` is better.
-        unit: of the value, may be empty.
         variant: id and version of the metric variant.
-        evaluator: that of published values, or empty, where `canonical`; else the one in its place.
-        canonical: whether published values of this metric were measured with it.
+        evaluator: what it was measured with; empty for metrics without.
+        canonical: whether published values were measured with it too.
     """
 
     value: float
     scores: Scores
     reduction: str
     direction: str
-    unit: str
     variant: str
     evaluator: str = ""
     canonical: bool = True
@@ -104,7 +102,6 @@ def _read(stored: StoredRun, method: str) -> TrainingScores:
                 scores,
                 str(record["reduction"]),
                 str(record["direction"]),
-                str(record.get("unit", "")),
                 str(record["variant"]),
                 str(record["evaluator"]),
                 bool(record["canonical"]),

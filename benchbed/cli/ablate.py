@@ -42,7 +42,7 @@ def ablate(
 ) -> None:
     """Do a method's published ablations have the same direction here?
 
-    Trains the full method and every variant that its card names, with several seeds, scores all of them on the test
+    Trains the full method and every variant that its card names, preset `tiny`, with several seeds, scores all of them on the test
     split and prints, for every metric that a paper printed, the change with an interval over seeds and identities:
     reproduced, not reproduced or undecided. Called again, it goes on with what is missing.
     """

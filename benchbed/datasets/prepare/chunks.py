@@ -50,7 +50,7 @@ def printed_rate(rate: Fraction | float) -> float:
     imageio reads it off ffmpeg's output. With the exact rate, every clip of a 29.97 fps table would begin one frame
     later and end one frame later: 29.97003 * start is just above 29.97 * start.
 
-    Source: `print_fps` of libavformat/dump.c.
+    That imageio of the time read it so is assumed, not checked against one.
     """
     hundredths = round(float(rate) * 100)
     return hundredths / 100 if hundredths else round(float(rate), 4)
@@ -68,7 +68,7 @@ def frame_range(chunk: Chunk, rate: float) -> tuple[int, int | None]:
     Returns:
         The range; its end is None for a clip that lasts as long as the original.
 
-    Source: video-preprocessing `load_videos.py`, with its order of float multiplications.
+    Source: the FOMM scheme (video-preprocessing); float multiplications as the rule has them.
     """
     if chunk.start is None or chunk.end is None:
         return 0, None
@@ -90,7 +90,7 @@ def crop_box(chunk: Chunk, height: int, width: int) -> tuple[int, int, int, int]
     Coordinates are divided by the ratio of the sizes and truncated, then sliced: what reaches outside is shorter, as
     in the field's crops, and may be nothing at all.
 
-    Source: video-preprocessing `load_videos.py`, with its order of float divisions.
+    Source: the FOMM scheme (video-preprocessing); float divisions as the rule has them.
     """
     if chunk.box is None or chunk.frame_size is None:
         return 0, 0, width, height
