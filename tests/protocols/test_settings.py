@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -13,6 +14,7 @@ from benchbed.errors import BenchbedError
 from benchbed.executors.local import execute
 from benchbed.executors.unseen import SeenError, require_unseen
 from benchbed.plan import RunRequest, build_plan
+from benchbed.run import run
 from benchbed.tensor_files import write_tensors
 from benchbed.tracking.store import Store
 
@@ -132,10 +134,15 @@ def test_a_clip_too_short_for_so_many_views_fails_and_is_not_scored_with_fewer(t
     for name, length in (("long", 9), ("short", 3)):
         frames = np.stack([np.full((16, 16, 3), 20 * step, np.uint8) for step in range(length)])
         write_video(folder / f"{name}.png", frames)
-    cases, _, _ = carry_out(
-        tmp_path, "static", protocol="reference-sweep", datasets=(str(folder),), resolution=16, pairs=1
+    plan = build_plan(
+        RunRequest(
+            ("reference-sweep",), ("static",), (str(folder),), ("l1",), resolution=16, pairs=1, device="cpu"
+        )
     )
+    result = run(plan, tmp_path, command=["test"], quiet=True)
+    cases = pd.read_parquet(result.folder / "cases.parquet")
     own = cases[cases["setting"].str.startswith("reconstruction") & (cases["case"] == "short")]
     status = dict(zip(own["setting"], own["status"], strict=True))
     assert [status[f"reconstruction N_ref={n}"] for n in range(7)] == ["ok"] * 3 + ["failed"] * 4
     assert own["value"].isna().sum() == 4
+    assert result.failures
