@@ -121,7 +121,12 @@ def train(
     torch.manual_seed(seed)
     request = TrainingRequest(preset, network, resolution, steps, len(identities_of(dataset, split)))
     task = chosen.load("training")(request)
-    started = None if start is None else start_from(task.networks, start)
+    if task.frozen and start is None:
+        raise BenchbedError(
+            f"preset '{preset}' of {chosen.name} does not train {', '.join(task.frozen)}; "
+            "give their trained weights with --start FILE"
+        )
+    started = None if start is None else start_from(task.networks, start, whole=task.frozen)
     if started is not None:
         click.echo(f"starting from {started}", err=True)
     side = task.schedule.resolution

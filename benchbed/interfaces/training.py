@@ -76,11 +76,13 @@ class TrainingTask(Protocol):
 
     Attributes:
         schedule: what the loop needs to know.
-        networks: everything that is trained and saved in a resumable checkpoint.
+        networks: everything that is trained and saved in a resumable checkpoint, and what that builds upon.
+        frozen: names of networks that this task does not train; their weights have to be given.
     """
 
     schedule: TrainingSchedule
     networks: nn.ModuleDict
+    frozen: tuple[str, ...]
 
     def optimizers(self) -> dict[str, Optimizer]:
         """The optimisers, by name, over the parameters of `networks`."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..training.anytime_presets import AnytimePreset, anytime_presets
+from ..training.disentangling import DisentanglingPreset
 from .official import official
 
 
-def presets(identities: int = 1) -> dict[str, Callable[[], AnytimePreset]]:
+def presets(identities: int = 1) -> dict[str, Callable[[], AnytimePreset | DisentanglingPreset]]:
     """Every preset by its name; see `anytime_presets`."""
     return anytime_presets(official, identities)

@@ -7,19 +7,21 @@ from benchbed.interfaces.training import TrainingRequest
 from ..blocks.anytime_animation import anytime_networks
 from ..blocks.keypoint_set_animation import BACKGROUND
 from ..training.anytime_pairs import AnytimePairs
+from ..training.disentangling import Disentangling, DisentanglingPreset
 from ..training.keypoint_set_pairs import KeypointSetTraining
+from ..training.keypoint_set_poses import keypoint_set_disentangling
 from ..training.presets import preset_named
 from .config import anytime_config
 from .method import Anytime
 from .presets import presets
 
 
-def build_training(request: TrainingRequest) -> KeypointSetTraining:
+def build_training(request: TrainingRequest) -> KeypointSetTraining | Disentangling:
     """Anytime under a preset; see `benchbed.interfaces.training.TrainingTaskBuilder`.
 
     Args:
-        request: with preset `tiny`, `tiny-model1`, `tiny-model2`, `paper` (the Tai-Chi-HD recipe) or the name of a
-            full-size configuration.
+        request: with preset `tiny`, `tiny-model1`, `tiny-model2`, `paper` (the Tai-Chi-HD recipe), the name of a
+            full-size configuration, `tiny-avd` or `paper-avd`.
 
     Raises:
         UnknownNameError: no such preset.
@@ -29,5 +31,8 @@ def build_training(request: TrainingRequest) -> KeypointSetTraining:
     chosen = preset_named("anytime", request.preset, presets(request.identities))
     chosen = chosen.resized(request.resolution, request.steps)
     config = anytime_config(chosen.published)
+    if isinstance(chosen, DisentanglingPreset):
+        held = anytime_networks(config)
+        return keypoint_set_disentangling(Anytime(config, held), held, chosen)
     networks = anytime_networks(config, frozenset({BACKGROUND}))
     return KeypointSetTraining(AnytimePairs(Anytime(config, networks), networks, chosen), request.perceptual)

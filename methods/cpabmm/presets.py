@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from benchbed.interfaces.training import TrainingSchedule
 
+from ..training.disentangling import DisentanglingPreset, tiny_disentangling
 from ..training.keypoint_set_pairs import Dropout, KeypointSetPreset
+from ..training.keypoint_set_poses import vox_disentangling
 from ..training.presets import vox_steps
 from ..training.recipe import Additions, Recipe, WarpConfig
 from .official import official
@@ -31,13 +33,19 @@ class CpabmmPreset(KeypointSetPreset):
     spline_gradient: bool = False
 
 
-def presets() -> dict[str, Callable[[], CpabmmPreset]]:
-    """Every preset by its name."""
-    return {"tiny": _tiny, "paper": _paper, "vox-256": _paper}
+def presets() -> dict[str, Callable[[], CpabmmPreset | DisentanglingPreset]]:
+    """Every preset by its name; those of the AVD network end in `-avd`."""
+    return {
+        "tiny": _tiny,
+        "paper": _paper,
+        "vox-256": _paper,
+        "tiny-avd": lambda: tiny_disentangling(_tiny()),
+        "paper-avd": lambda: vox_disentangling(_paper()),
+    }
 
 
 def _paper() -> CpabmmPreset:
-    """The published training of everything but the AVD network, which is trained apart.
+    """The published training of everything but the AVD network, which is trained after it (`paper-avd`).
 
     The key-point loss of the paper, guided by a segmentation network, has no published code and is left out.
     """

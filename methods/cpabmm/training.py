@@ -12,7 +12,9 @@ from ..blocks.keypoint_set_config import POINTS_PER_SET
 from ..blocks.motion import Keypoints
 from ..blocks.thin_plate import fit_spline
 from ..blocks.vision_transformer import FrozenTransformer, TransformerConfig, stored_transformer
+from ..training.disentangling import Disentangling, DisentanglingPreset
 from ..training.keypoint_set_pairs import KeypointSetPairs, KeypointSetTraining, SetReconstruction
+from ..training.keypoint_set_poses import keypoint_set_disentangling
 from ..training.presets import preset_named
 from .checkpoint import inference_networks
 from .config import cpabmm_config
@@ -61,6 +63,7 @@ class FittedPairs(KeypointSetPairs):
     def reconstruct(self, source: Tensor, driving: Tensor) -> SetReconstruction:
         """Sources in the pose of the driving frames; at rest frames are fitted singly, as when they are animated."""
         self.fitted.joint_fit = self.fitted.dense_motion_network.training
+        self.fitted.to(source.device)  # with its bases, which are in no network
         return super().reconstruct(source, driving)
 
     def losses(self, source: Tensor, driving: Tensor, made: SetReconstruction) -> dict[str, Tensor]:
@@ -73,11 +76,11 @@ class FittedPairs(KeypointSetPairs):
         return losses
 
 
-def build_training(request: TrainingRequest) -> KeypointSetTraining:
+def build_training(request: TrainingRequest) -> KeypointSetTraining | Disentangling:
     """CPABMM under a preset; see `benchbed.interfaces.training.TrainingTaskBuilder`.
 
     Args:
-        request: with preset `tiny` or `paper` (the VoxCeleb recipe, also called `vox-256`).
+        request: with preset `tiny`, `paper` (the VoxCeleb recipe, also called `vox-256`), `tiny-avd` or `paper-avd`.
 
     Raises:
         UnknownNameError: no such preset.
@@ -85,5 +88,9 @@ def build_training(request: TrainingRequest) -> KeypointSetTraining:
         BenchbedError: the networks cannot halve that resolution as often as they need to.
     """
     chosen = preset_named("cpabmm", request.preset, presets()).resized(request.resolution, request.steps)
+    if isinstance(chosen, DisentanglingPreset):
+        config = cpabmm_config(chosen.published)
+        held = inference_networks(config)
+        return keypoint_set_disentangling(Cpabmm(config, held), held, chosen)
     transformer = stored_transformer(TransformerConfig()) if chosen.structure_weight else None
     return KeypointSetTraining(FittedPairs(chosen, transformer), request.perceptual)

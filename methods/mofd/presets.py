@@ -10,7 +10,9 @@ from typing import Any
 
 from benchbed.interfaces.training import TrainingSchedule
 
+from ..training.disentangling import DisentanglingPreset, tiny_disentangling
 from ..training.keypoint_set_pairs import Dropout, KeypointSetPreset
+from ..training.keypoint_set_poses import vox_disentangling
 from ..training.presets import VOX_TRAIN_PERSONS
 from ..training.recipe import Additions, Recipe, WarpConfig
 from .config import DECOUPLING, OPTIMISATION
@@ -77,18 +79,22 @@ _DATA_SETS = {
 }
 
 
-def presets() -> dict[str, Callable[[], MofdPreset]]:
-    """Every preset by its name."""
+def presets() -> dict[str, Callable[[], MofdPreset | DisentanglingPreset]]:
+    """Every preset by its name; those of the AVD network end in `-avd`."""
     ablations = {
         f"tiny-{variant}": partial(_tiny, f"tiny-{variant}", section)
         for variant, section in ABLATIONS.items()
     }
     full = {name: partial(_paper, name) for name in official_names()}
-    return {"tiny": partial(_tiny, "tiny", None), **ablations, "paper": full["vox-256"], **full}
+    avd: dict[str, Callable[[], MofdPreset | DisentanglingPreset]] = {
+        "tiny-avd": lambda: tiny_disentangling(_tiny("tiny", None)),
+        "paper-avd": lambda: vox_disentangling(_paper("vox-256")),
+    }
+    return {"tiny": partial(_tiny, "tiny", None), **ablations, "paper": full["vox-256"], **full, **avd}
 
 
 def _paper(configuration: str) -> MofdPreset:
-    """The published training; what the paper does not say is as in TPSMM's, and so is the AVD network, trained apart."""
+    """The published training; what the paper does not say is as in TPSMM's, and so is the AVD network, trained after it."""
     data = _DATA_SETS[configuration]
     published = official(configuration)
     background = published["model_params"]["common_params"]["bg"]

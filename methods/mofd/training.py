@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from benchbed.interfaces.training import FramePair, TrainingRequest
 
 from ..blocks.keypoint_set_animation import BACKGROUND
+from ..training.disentangling import Disentangling, DisentanglingPreset
 from ..training.keypoint_set_pairs import KeypointSetPairs, KeypointSetTraining, SetReconstruction
+from ..training.keypoint_set_poses import keypoint_set_disentangling
 from ..training.pair_training import require_trainable_size
 from ..training.presets import preset_named
 from .checkpoint import mofd_networks
@@ -112,12 +114,12 @@ class MofdTraining(KeypointSetTraining):
         return replace(self.mofd.reconstruct(pair.source, pair.driving), identity=pair.identity)
 
 
-def build_training(request: TrainingRequest) -> MofdTraining:
+def build_training(request: TrainingRequest) -> MofdTraining | Disentangling:
     """MOFD under a preset; see `benchbed.interfaces.training.TrainingTaskBuilder`.
 
     Args:
         request: with preset `tiny`, one of its ablations (`tiny-without-decoupling`, `tiny-without-motion-optimisation`),
-            `paper` (the VoxCeleb recipe), or that of one of `official_names`.
+            `paper` (the VoxCeleb recipe), that of one of `official_names`, `tiny-avd` or `paper-avd`.
 
     Raises:
         UnknownNameError: no such preset.
@@ -129,4 +131,8 @@ def build_training(request: TrainingRequest) -> MofdTraining:
     multiple = mofd_size_multiple(mofd_config(chosen.published))
     require_trainable_size("mofd", chosen.name, resolution, multiple)
     chosen = replace(chosen, published={**chosen.published, "resolution": resolution})
+    if isinstance(chosen, DisentanglingPreset):
+        config = mofd_config(chosen.published)
+        held = mofd_networks(config)
+        return keypoint_set_disentangling(Mofd(config, held), held, chosen)
     return MofdTraining(MofdPairs(chosen, request.identities), request.perceptual)

@@ -8,6 +8,7 @@ from functools import partial
 
 from benchbed.interfaces.training import TrainingSchedule
 
+from ..training.disentangling import DisentanglingPreset, published_disentangling, tiny_disentangling
 from ..training.presets import Preset, vox_steps
 from ..training.recipe import Additions, Recipe, WarpConfig
 from .official import official
@@ -26,9 +27,17 @@ class MraaPreset(Preset):
     affine_weight: float
 
 
-def presets() -> dict[str, Callable[[], MraaPreset]]:
-    """Every preset by its name."""
-    return {"tiny": _tiny, "paper": partial(_paper, "vox256"), "vox256": partial(_paper, "vox256")}
+def presets() -> dict[str, Callable[[], MraaPreset | DisentanglingPreset]]:
+    """Every preset by its name; those of the AVD network end in `-avd`."""
+    return {
+        "tiny": _tiny,
+        "paper": partial(_paper, "vox256"),
+        "vox256": partial(_paper, "vox256"),
+        "tiny-avd": lambda: tiny_disentangling(_tiny()),
+        "paper-avd": lambda: published_disentangling(
+            _paper("vox256"), epochs=30, repeats=2000, milestones=(20, 25)
+        ),
+    }
 
 
 def _rates(rate: float) -> dict[str, float]:
@@ -37,7 +46,7 @@ def _rates(rate: float) -> dict[str, float]:
 
 
 def _paper(configuration: str) -> MraaPreset:
-    """The published training of everything but the AVD network, which is trained apart."""
+    """The published training of everything but the AVD network, which is trained after it (`paper-avd`)."""
     steps, epochs = vox_steps(100, 75, 14), 100
     recipe = Recipe(
         TrainingSchedule(

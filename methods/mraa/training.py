@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from benchbed.errors import BenchbedError
 from benchbed.interfaces.training import TrainingRequest
 
 from ..blocks.background import BackgroundPredictor
 from ..blocks.motion import Keypoints
 from ..training.copying import start_still
+from ..training.disentangling import Disentangling, DisentanglingPreset
 from ..training.equivariance_terms import equivariance_losses
 from ..training.pair_training import PairTraining, Reconstruction
 from ..training.presets import preset_named
+from .avd import disentangle
 from .checkpoint import inference_networks
 from .config import mraa_config
 from .generator import RegionGenerator
-from .method import size_multiple
+from .method import Mraa, size_multiple
 from .presets import MraaPreset, presets
 from .region_predictor import RegionPredictor
 from .regions import Regions
@@ -33,8 +36,50 @@ class RegionReconstruction(Reconstruction):
     driving: Regions | None = None
 
 
+class RegionPoses:
+    """Regions of one frame, by the shape of another and its own stretched pose; see `disentangling.PoseModel`.
+
+    Args:
+        method: with the networks that animate.
+        networks: the same, under their checkpoint names.
+
+    Raises:
+        BenchbedError: the configuration describes no AVD network.
+    """
+
+    def __init__(self, method: Mraa, networks: nn.ModuleDict) -> None:
+        own = method.config.disentanglement
+        if method.avd_network is None or own is None:
+            raise BenchbedError("this configuration of mraa has no AVD network to train")
+        self.method = method
+        self.avd_network = method.avd_network
+        self.revert_axis_swap = own.revert_axis_swap
+        self.networks = networks
+        self.size_multiple = size_multiple(method.config)
+
+    def losses(self, source: Tensor, driving: Tensor, factors: Tensor) -> dict[str, Tensor]:
+        """Mean absolute errors of the regions' centres and of their affine shape.
+
+        Source: MRAA, section 3.5 and its published code.
+        """
+        with torch.no_grad():
+            of_source, wanted = self.method.region_predictor(source), self.method.region_predictor(driving)
+        if wanted.affine is None:
+            raise BenchbedError("the AVD network needs the affine shape of regions; set estimate_affine")
+        pose = Regions(wanted.shift * factors[:, None], wanted.affine * factors[:, None, :, None])
+        posed = disentangle(self.avd_network, of_source, pose, revert_axis_swap=self.revert_axis_swap)
+        return {
+            "shift": (wanted.shift - posed.shift).abs().mean(),
+            "affine": (wanted.affine - cast(Tensor, posed.affine)).abs().mean(),
+        }
+
+    def animate(self, source: Tensor, driving: Tensor) -> Tensor:
+        """The source in the poses of driving frames."""
+        return self.method.animate(self.method.encode(source), driving)
+
+
 class RegionPairs:
-    """MRAA's part of training on pairs, see `pair_training.PairModel`; the AVD network is not trained.
+    """MRAA's part of training on pairs, see `pair_training.PairModel`; the AVD network is trained after it.
 
     Args:
         preset: networks and loss weights.
@@ -109,15 +154,19 @@ class RegionPairs:
         return [block for name, block in blocks if name != "pixelwise_flow_predictor"]
 
 
-def build_training(request: TrainingRequest) -> PairTraining:
+def build_training(request: TrainingRequest) -> PairTraining | Disentangling:
     """MRAA under a preset; see `benchbed.interfaces.training.TrainingTaskBuilder`.
 
     Args:
-        request: with preset `tiny`, or `paper` (the VoxCeleb recipe, also called `vox256`).
+        request: with preset `tiny`, or `paper` (the VoxCeleb recipe, also called `vox256`), `tiny-avd` or `paper-avd`.
 
     Raises:
         UnknownNameError: no such preset.
         BenchbedError: the networks cannot halve that resolution as often as they need to.
     """
     chosen = preset_named("mraa", request.preset, presets()).resized(request.resolution, request.steps)
+    if isinstance(chosen, DisentanglingPreset):
+        config = mraa_config(chosen.published)
+        networks = inference_networks(config)
+        return Disentangling("mraa", RegionPoses(Mraa(config, networks), networks), chosen)
     return PairTraining("mraa", chosen.name, RegionPairs(chosen), chosen.recipe, request.perceptual)

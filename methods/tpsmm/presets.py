@@ -8,7 +8,9 @@ from functools import partial
 
 from benchbed.interfaces.training import TrainingSchedule
 
+from ..training.disentangling import DisentanglingPreset, tiny_disentangling
 from ..training.keypoint_set_pairs import Dropout, KeypointSetPreset
+from ..training.keypoint_set_poses import vox_disentangling
 from ..training.presets import vox_steps
 from ..training.recipe import Additions, Recipe, WarpConfig
 from .official import official
@@ -18,13 +20,19 @@ NETWORKS = ("kp_detector", "dense_motion_network", "inpainting_network", "bg_pre
 BOUNDED = ("kp_detector", "dense_motion_network", "bg_predictor")
 
 
-def presets() -> dict[str, Callable[[], KeypointSetPreset]]:
-    """Every preset by its name."""
-    return {"tiny": _tiny, "paper": partial(_paper, "vox-256"), "vox-256": partial(_paper, "vox-256")}
+def presets() -> dict[str, Callable[[], KeypointSetPreset | DisentanglingPreset]]:
+    """Every preset by its name; those of the AVD network end in `-avd`."""
+    return {
+        "tiny": _tiny,
+        "paper": partial(_paper, "vox-256"),
+        "vox-256": partial(_paper, "vox-256"),
+        "tiny-avd": lambda: tiny_disentangling(_tiny()),
+        "paper-avd": lambda: vox_disentangling(_paper("vox-256")),
+    }
 
 
 def _paper(configuration: str) -> KeypointSetPreset:
-    """The published training of everything but the AVD network, which is trained apart."""
+    """The published training of everything but the AVD network, which is trained after it (`paper-avd`)."""
     epochs = 100
     steps = vox_steps(epochs, 75, 28)
     recipe = Recipe(

@@ -10,6 +10,7 @@ from typing import Any
 
 from benchbed.interfaces.training import TrainingSchedule
 
+from .disentangling import DisentanglingPreset, published_disentangling, tiny_disentangling
 from .keypoint_set_pairs import Dropout, KeypointSetPreset
 from .recipe import Additions, Recipe, WarpConfig
 
@@ -61,8 +62,8 @@ _DATA = {
 
 def anytime_presets(
     full_size: Callable[[str], Mapping[str, Any]], identities: int
-) -> dict[str, Callable[[], AnytimePreset]]:
-    """Every preset by its name; `paper` is that of Tai-Chi-HD, the data set of the ablation.
+) -> dict[str, Callable[[], AnytimePreset | DisentanglingPreset]]:
+    """Every preset by its name; `paper` is that of Tai-Chi-HD, the data set of the ablation, `-avd` the AVD network's.
 
     Args:
         full_size: a full-size configuration in the published words, by its name.
@@ -70,7 +71,16 @@ def anytime_presets(
     """
     full = {name: partial(_paper, name, full_size, identities) for name in _DATA}
     variants = {f"tiny-{name}": partial(_tiny, f"tiny-{name}", words) for name, words in VARIANTS.items()}
-    return {"tiny": partial(_tiny, "tiny", {}), **variants, "paper": full["taichi-256"], **full}
+    avd: dict[str, Callable[[], AnytimePreset | DisentanglingPreset]] = {
+        "tiny-avd": lambda: tiny_disentangling(_tiny("tiny", {})),
+        "paper-avd": lambda: _paper_disentangling(full["taichi-256"](), identities),
+    }
+    return {"tiny": partial(_tiny, "tiny", {}), **variants, "paper": full["taichi-256"], **full, **avd}
+
+
+def _paper_disentangling(base: AnytimePreset, identities: int) -> DisentanglingPreset:
+    """As TPSMM trains its own on Tai-Chi-HD; its scheduler falls an epoch later than the milestones say."""
+    return published_disentangling(base, epochs=100, repeats=150, milestones=(71, 91), persons=identities)
 
 
 def _paper(name: str, full_size: Callable[[str], Mapping[str, Any]], identities: int) -> AnytimePreset:

@@ -83,6 +83,8 @@ class PairTraining:
         BenchbedError: the networks cannot halve the resolution as often as they need to.
     """
 
+    frozen: tuple[str, ...] = ()
+
     def __init__(
         self,
         name: str,

@@ -54,6 +54,8 @@ class TinyDataset:
 class TinyTask:
     """A convolution with batch norm and dropout, so that buffers and random draws matter when resuming."""
 
+    frozen: tuple[str, ...] = ()
+
     def __init__(self, steps: int = 6, *, broken_at: int | None = None, **schedule) -> None:
         torch.manual_seed(0)
         layers = nn.Sequential(

@@ -21,7 +21,13 @@ from benchbed.training.loop import TrainingRun, train
 from benchbed.training.progress import TrainingProgress
 from benchbed.weights import load_tensors
 
-TRAINABLE = sorted(one.name for one in cards("method") if "training" in one.data)
+TRAININGS = sorted(
+    (one.name, preset)
+    for one in cards("method")
+    if "training" in one.data
+    for preset in ("tiny", "tiny-avd")
+    if preset in one.data["presets"]
+)
 STEPS, BROKEN_OFF_IN = 4, 3
 # The command line, which saves after every step, and not after one: it is killed there, its losses already written.
 COMMAND = """
@@ -85,15 +91,17 @@ def break_off(progress: TrainingProgress) -> None:
         raise BrokenOff
 
 
-def tiny(name: str, seed: int) -> TrainingTask:
+def tiny(name: str, preset: str, seed: int) -> TrainingTask:
     torch.manual_seed(seed)
-    return card("method", name).load("training")(TrainingRequest("tiny", Taps(), steps=STEPS, identities=8))
+    return card("method", name).load("training")(TrainingRequest(preset, Taps(), steps=STEPS, identities=8))
 
 
-@pytest.mark.parametrize("name", TRAINABLE)
-def test_a_training_broken_off_and_resumed_ends_with_the_same_weights_and_losses(name, puppets, tmp_path):
+@pytest.mark.parametrize(("name", "preset"), TRAININGS)
+def test_a_training_broken_off_and_resumed_ends_with_the_same_weights_and_losses(
+    name, preset, puppets, tmp_path
+):
     run = TrainingRun(name, device="cpu", precision="bf16", workers=0, log_every=1, save_every=0)
-    whole, first, second = tiny(name, 0), tiny(name, 0), tiny(name, 1)
+    whole, first, second = (tiny(name, preset, seed) for seed in (0, 0, 1))
     train(whole, puppets, run, out=tmp_path / "whole")
     with pytest.raises(BrokenOff):
         train(first, puppets, run, out=tmp_path / "parts", progress=break_off)
