@@ -94,11 +94,15 @@ def _stretch(levels: Tensor, dim: int, cuts: list[int]) -> Tensor:
     factors = torch.empty(batch, len(widths), device=levels.device).uniform_(
         SMALLEST_STRETCH, LARGEST_STRETCH
     )
-    start = edges[:-1].repeat_interleave(widths)  # (w,) of the strip that a column belongs to, as the rest
-    end = edges[1:].repeat_interleave(widths) - 1
+    start = edges[:-1].repeat_interleave(
+        widths, output_size=size
+    )  # (w,) of the strip that a column belongs to, as the rest
+    end = edges[1:].repeat_interleave(widths, output_size=size) - 1
     centre = (start + end) / 2
     columns = torch.arange(size, device=levels.device)
-    positions = (columns - centre) / factors.repeat_interleave(widths, dim=1) + centre  # (B, w)
+    positions = (columns - centre) / factors.repeat_interleave(
+        widths, dim=1, output_size=size
+    ) + centre  # (B, w)
     before = positions.floor()
     share = positions - before
     result = torch.zeros_like(levels)

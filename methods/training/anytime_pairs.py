@@ -54,6 +54,7 @@ class AnytimePairs(KeypointSetPairs):
     def reconstruct(self, source: Tensor, driving: Tensor) -> AnytimeReconstruction:
         """Sources in the pose of the driving frames; in training also the other way round."""
         animation = self.animation
+        animation.to(source.device)  # with its transformer, which is in no network at full size
         of_source, of_driving = animation.view(source), animation.view(driving)
         there = self.background(source, driving)
         keep = self.kept(source)
