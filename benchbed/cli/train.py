@@ -149,6 +149,8 @@ def train(
     result = run_training(
         task, dataset, run, out=folder, split=split, resume=resume, progress=ProgressLines().report
     )
+    if not result.main:
+        return
     unfinished = "" if result.step == result.steps else "; the same command goes on"
     click.echo(f"{result.weights} written after {result.step} of {result.steps} steps{unfinished}")
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from benchbed.interfaces.training import TrainingTask
 
 FORMAT = 1
+SPOKEN = {"ranks": "number of devices"}
 LONGEST_VALUES = 80  # characters; a whole configuration would fill a page
 _KEPT = (int, float, bool, str, type(None), list, dict, Tensor)
 
@@ -111,7 +112,7 @@ def load_checkpoint(
         name = different[0]
         values = f" ({theirs.get(name)} instead of {ours.get(name)})"
         raise CheckpointError(
-            f"{path} belongs to a training with another {name}"
+            f"{path} belongs to a training with another {SPOKEN.get(name, name)}"
             f"{values if len(values) < LONGEST_VALUES else ''}; "
             "use the same options, another --out, or start again with --fresh"
         )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal, cast
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 
 from benchbed import __version__
 from benchbed.arithmetic import flush_denormals
@@ -51,7 +51,7 @@ class TrainingRun:
         seed: of pairs, augmentation and the task's own draws (the networks are seeded where they are built).
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         precision: `fp32` or `bf16`.
-        devices: how many GPUs; each has its own batches, gradients are averaged.
+        devices: how many GPUs; each has its own batches, gradients and the statistics of batch norms are averaged.
         workers: processes that prepare batches; None decides.
         memory_budget: bytes of decoded frames to keep.
         save_every: seconds between checkpoints, at least; they wait for the next row of losses.
@@ -79,12 +79,20 @@ class TrainingRun:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a training ended with: the weights file, steps done, steps planned, last smoothed losses."""
+    """What a training ended with.
+
+    Args:
+        weights: the file.
+        step, steps: done and planned.
+        losses: the last ones, smoothed.
+        main: whether this is the process that writes; false in those of further devices.
+    """
 
     weights: Path
     step: int
     steps: int
     losses: dict[str, float]
+    main: bool = True
 
 
 @dataclass
@@ -127,7 +135,8 @@ def train(
     """
     flush_denormals()
     fabric = _fabric(run)
-    _make_folder(out)
+    if fabric.is_global_zero:
+        _make_folder(out)
     steps = task.schedule.steps
     batches = PairBatches(
         dataset,
@@ -174,7 +183,7 @@ def train(
         )
         write_tensors(weights, tensors, {**described, **provenance})
     fabric.barrier()
-    return TrainingResult(weights, step, steps, losses)
+    return TrainingResult(weights, step, steps, losses, fabric.is_global_zero)
 
 
 def _run_steps(
@@ -204,6 +213,8 @@ def _run_steps(
         pair = _pair(batch, fabric.device)
         with fabric.autocast():
             losses = task.step(pair, optimizers, backward)
+        # Each device has its own batches: where norms use what they gathered, all have to use the same.
+        _average(fabric, _statistics(task.networks))
         for scheduler in schedulers:
             scheduler.step()
         step += 1
@@ -266,11 +277,27 @@ def _backward(fabric: Fabric, task: TrainingTask) -> Callable[[Tensor], None]:
 
     def averaged(loss: Tensor) -> None:
         loss.backward()
-        for parameter in parameters:
-            if parameter.grad is not None:
-                parameter.grad.copy_(cast(Tensor, fabric.all_reduce(parameter.grad, reduce_op="mean")))
+        _average(fabric, [parameter.grad for parameter in parameters if parameter.grad is not None])
 
     return averaged
+
+
+def _statistics(networks: nn.Module) -> list[Tensor]:
+    """What batch norms gather."""
+    return [
+        value for name, value in networks.named_buffers() if name.endswith(("running_mean", "running_var"))
+    ]
+
+
+def _average(fabric: Fabric, tensors: list[Tensor]) -> None:
+    """Give every device the mean over all of them, in place."""
+    if fabric.world_size == 1 or not tensors:
+        return
+    # One exchange for all of them: hundreds of small ones would take longer than the step.
+    flat = torch.cat([one.flatten() for one in tensors])
+    mean = cast(Tensor, fabric.all_reduce(flat, reduce_op="mean"))
+    for one, part in zip(tensors, mean.split([one.numel() for one in tensors]), strict=True):
+        one.copy_(part.view_as(one))
 
 
 def _workers(run: TrainingRun, batches: PairBatches, on_gpu: bool) -> int:
