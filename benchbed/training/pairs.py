@@ -213,8 +213,10 @@ def jitter(
             from [-r, r] of a full turn; a range of 0 leaves that one out.
         generator: decides factors and order.
 
-    Source: FOMM, published training: colour jitter of 8-bit images.
+    Source: FOMM, published training: colour jitter of 8-bit images by Pillow, whose hue takes a ninth of the time that of
+    tensors does.
     """
+    from PIL import Image
     from torchvision.transforms import functional
 
     adjustments = (
@@ -225,10 +227,14 @@ def jitter(
     )
     factors = [generator.uniform(max(0.0, 1.0 - r), 1.0 + r) for r in ranges[:3]]
     factors.append(generator.uniform(-ranges[3], ranges[3]))
-    for index in generator.permutation(4):
-        if ranges[index] > 0:
-            frames = adjustments[index](frames, float(factors[index]))
-    return frames
+    order = [int(index) for index in generator.permutation(4) if ranges[index] > 0]
+    changed = []
+    for frame in frames:
+        image = Image.fromarray(frame.permute(1, 2, 0).contiguous().numpy())
+        for index in order:
+            image = adjustments[index](image, float(factors[index]))
+        changed.append(torch.from_numpy(np.array(image)).permute(2, 0, 1))
+    return torch.stack(changed)
 
 
 def step_loader(batches: PairBatches, start: int, *, workers: int, pin_memory: bool) -> DataLoader:

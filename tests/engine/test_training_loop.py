@@ -349,6 +349,24 @@ def test_jitter_changes_both_frames_alike() -> None:
     assert torch.equal(jittered[0], jittered[1]) and not torch.equal(jittered[:1], frame)
 
 
+@pytest.mark.parametrize("place", range(4), ids=["brightness", "contrast", "saturation", "hue"])
+def test_jitter_is_that_of_tensors_up_to_rounding(place: int) -> None:
+    from torchvision.transforms import functional
+
+    coarse = torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(1))
+    frames = (255 * torch.nn.functional.interpolate(coarse, size=32, mode="bilinear")).byte()
+    ranges = tuple(0.3 if index == place else 0.0 for index in range(4))
+    generator = np.random.default_rng(10)
+    factors = [generator.uniform(1 - r, 1 + r) for r in ranges[:3]]
+    factors.append(generator.uniform(-ranges[3], ranges[3]))
+    names = ("adjust_brightness", "adjust_contrast", "adjust_saturation", "adjust_hue")
+    expected = getattr(functional, names[place])(frames, factors[place])
+    made = jitter(frames, ranges, np.random.default_rng(10))
+    assert (expected.int() - frames.int()).abs().float().mean() > 4
+    # hue goes through eight bits
+    assert (made.int() - expected.int()).abs().max() <= (8 if place == 3 else 1)
+
+
 def test_a_dataset_of_another_size_is_refused() -> None:
     with pytest.raises(BenchbedError, match="open the dataset at resolution 16"):
         batches(resolution=16)
