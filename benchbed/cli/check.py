@@ -62,6 +62,9 @@ def check_command(
     """
     # Read when torch is loaded, below: threads that spin while they wait slow down on a machine that is shared.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if update:
+        # A user's setting would hide the noise of this machine's own number of threads from the baseline.
+        os.environ.pop("OMP_NUM_THREADS", None)
     _require_sense(run, update, reason, methods, all_methods, protocols or datasets)
     if run is not None and (checkpoints or threads or out):
         raise click.UsageError(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -224,6 +227,31 @@ def test_what_does_not_fit_is_one_sentence_and_exit_status_2(baseline_file, fini
         said = capsys.readouterr().err.strip().splitlines()
         assert ended.value.code == 2, words
         assert len(said) == 1 and sentence in said[0], said
+
+
+THREADS = """
+from benchbed.cli import check
+from benchbed.cli.main import main
+
+def threads(*given):
+    import torch
+    print(torch.get_num_threads())
+
+check._update = threads
+main(["check", "--update", "--reason", "test"])
+"""
+
+
+def test_a_baseline_is_measured_with_the_machines_own_threads():
+    # one thread leaves a floor that a run with more does not keep
+    own = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", THREADS], env=environment, capture_output=True, text=True, check=True
+        ).stdout
+        for environment in (own, {**own, "OMP_NUM_THREADS": "1"})
+    ]
+    assert said[0] == said[1] != ""
 
 
 def test_a_part_of_the_cases_is_neither_baseline_nor_compared(baseline_file, tmp_path):
