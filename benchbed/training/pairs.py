@@ -6,7 +6,7 @@ import multiprocessing
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -208,7 +208,7 @@ def jitter(
     """Brightness, contrast, saturation and hue jitter, the same factors on all frames, in random order.
 
     Args:
-        frames: uint8 `[N, 3, H, W]`.
+        frames: uint8 `[N, 3, H, W]`; or float in [0, 1], which are changed on their device and not rounded.
         ranges: brightness, contrast, saturation factors are drawn from [1 - r, 1 + r] (not below 0), hue shifts
             from [-r, r] of a full turn; a range of 0 leaves that one out.
         generator: decides factors and order.
@@ -228,13 +228,16 @@ def jitter(
     factors = [generator.uniform(max(0.0, 1.0 - r), 1.0 + r) for r in ranges[:3]]
     factors.append(generator.uniform(-ranges[3], ranges[3]))
     order = [int(index) for index in generator.permutation(4) if ranges[index] > 0]
-    changed = []
-    for frame in frames:
-        image = Image.fromarray(frame.permute(1, 2, 0).contiguous().numpy())
+
+    def adjusted(image: Any) -> Any:
         for index in order:
             image = adjustments[index](image, float(factors[index]))
-        changed.append(torch.from_numpy(np.array(image)).permute(2, 0, 1))
-    return torch.stack(changed)
+        return image
+
+    if frames.is_floating_point():
+        return adjusted(frames)
+    images = [Image.fromarray(frame.permute(1, 2, 0).contiguous().numpy()) for frame in frames]
+    return torch.stack([torch.from_numpy(np.array(adjusted(image))).permute(2, 0, 1) for image in images])
 
 
 def step_loader(batches: PairBatches, start: int, *, workers: int, pin_memory: bool) -> DataLoader:

@@ -363,6 +363,8 @@ def test_jitter_is_that_of_tensors_up_to_rounding(place: int) -> None:
     expected = getattr(functional, names[place])(frames, factors[place])
     made = jitter(frames, ranges, np.random.default_rng(10))
     assert (expected.int() - frames.int()).abs().float().mean() > 4
+    precise = jitter(frames / 255, ranges, np.random.default_rng(10))
+    assert torch.allclose(precise, getattr(functional, names[place])(frames / 255, factors[place]))
     # hue goes through eight bits
     assert (made.int() - expected.int()).abs().max() <= (8 if place == 3 else 1)
 
