@@ -20,33 +20,11 @@ from benchbed.training.pairs import PairBatches
 from benchbed.training.perceptual import perceptual_network
 
 STEPS, KILLED_IN = 4, 3
-# The command line, which saves after every step; its first process is killed where it would save one.
-COMMAND = """
-import os, signal
-from functools import partial
-from benchbed.cli.main import main
-from benchbed.training import loop
-
-save, last = loop.save_checkpoint, int(os.environ["KILLED_IN"])
-
-def save_or_die(*given, step, **rest):
-    if step == last:
-        os.kill(os.getpid(), signal.SIGKILL)
-    save(*given, step=step, **rest)
-
-loop.save_checkpoint = save_or_die
-loop.TrainingRun = partial(loop.TrainingRun, save_every=0, log_every=1)
-if __name__ == "__main__":
-    main()
-"""
+SCRIPT = Path(__file__).parents[1] / "killed_training.py"
 
 
-def call(
-    folder: Path, out: Path, *, steps: int = STEPS, killed_in: int = 0
-) -> subprocess.CompletedProcess[str]:
+def call(out: Path, *, steps: int = STEPS, killed_in: int = 0) -> subprocess.CompletedProcess[str]:
     """`benchbed train` on two devices."""
-    script = folder / "train.py"
-    script.write_text(COMMAND)
     options = {
         "--method": "fomm",
         "--split": "test",
@@ -57,7 +35,7 @@ def call(
         "--out": str(out),
     }
     return subprocess.run(
-        [sys.executable, str(script), "train", *(word for pair in options.items() for word in pair)],
+        [sys.executable, str(SCRIPT), "train", *(word for pair in options.items() for word in pair)],
         env={**os.environ, "OMP_NUM_THREADS": "1", "KILLED_IN": str(killed_in)},
         capture_output=True,
         text=True,
@@ -70,7 +48,7 @@ def networks(out: Path) -> dict[str, Tensor]:
 
 
 def test_a_step_on_two_devices_takes_the_mean_of_both_gradients_and_goes_on_with_as_many_only(tmp_path):
-    done = call(tmp_path, tmp_path / "out", steps=1)
+    done = call(tmp_path / "out", steps=1)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1:] == [
         f"{tmp_path / 'out' / 'fomm.safetensors'} written after 1 of 1 steps"
@@ -116,10 +94,10 @@ def test_a_step_on_two_devices_takes_the_mean_of_both_gradients_and_goes_on_with
 
 
 def test_killed_and_called_again_it_ends_as_one_that_was_not(tmp_path):
-    assert call(tmp_path, tmp_path / "whole").returncode == 0
-    assert call(tmp_path, tmp_path / "parts", killed_in=KILLED_IN).returncode == -signal.SIGKILL
+    assert call(tmp_path / "whole").returncode == 0
+    assert call(tmp_path / "parts", killed_in=KILLED_IN).returncode == -signal.SIGKILL
     assert not (tmp_path / "parts" / "fomm.safetensors").exists()
-    again = call(tmp_path, tmp_path / "parts")
+    again = call(tmp_path / "parts")
     assert again.returncode == 0, again.stderr
     whole, parts = networks(tmp_path / "whole"), networks(tmp_path / "parts")
     assert [name for name, value in whole.items() if not torch.equal(value, parts[name])] == []

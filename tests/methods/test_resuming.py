@@ -29,24 +29,7 @@ TRAININGS = sorted(
     if preset in one.data["presets"]
 )
 STEPS, BROKEN_OFF_IN = 4, 3
-# The command line, which saves after every step, and not after one: it is killed there, its losses already written.
-COMMAND = """
-import os, signal, sys
-from functools import partial
-from benchbed.cli.main import main
-from benchbed.training import loop
-
-save, last = loop.save_checkpoint, int(sys.argv.pop(1))
-
-def save_or_die(*given, step, **rest):
-    if step == last:
-        os.kill(os.getpid(), signal.SIGKILL)
-    save(*given, step=step, **rest)
-
-loop.save_checkpoint = save_or_die
-loop.TrainingRun = partial(loop.TrainingRun, save_every=0, log_every=1)
-main()
-"""
+SCRIPT = Path(__file__).parents[1] / "killed_training.py"
 
 
 class FewPuppets:
@@ -151,8 +134,8 @@ def call(name: str, out: Path, *, killed_in: int = 0) -> int:
         str(out),
     ]
     done = subprocess.run(
-        [sys.executable, "-c", COMMAND, str(killed_in), *words],
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        [sys.executable, str(SCRIPT), *words],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "KILLED_IN": str(killed_in)},
         capture_output=True,
         text=True,
     )
